@@ -1,0 +1,143 @@
+"""One frozen `Settings`: arguments, then environment, then ``mlops.toml``, then defaults."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from mlops_magics.errors import UnknownName, WrongUsage
+
+#: Where settings are looked for, upwards from the working directory.
+FILES = ("mlops.toml", "pyproject.toml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that can be set; every field is optional in ``mlops.toml``.
+
+    Attributes
+    ----------
+    root : Path
+        The project's folder: where ``mlops.toml`` is, else the working directory.
+    tracking_uri : str
+        The MLflow store; the default is ``mlflow.db`` (SQLite) in `root`.
+    artifacts : str
+        Folder or URI under which the embedded store keeps artifacts.
+    state : Path
+        Deployments, captures, locks and the journal of open runs.
+    keys : Path
+        The signing key's folder; the private key is readable by its owner only.
+    notebooks : Path
+        Where executed notebooks are written.
+    actor : str
+        Who is recorded as acting; the login name by default.
+    goals : str
+        A file of goals used when `validate` is given none.
+    snapshot_mb : int
+        Datasets up to this size (MB in memory) are kept whole with their record.
+    capture : bool
+        Whether deployments keep requests and answers.
+    """
+
+    root: Path
+    tracking_uri: str
+    artifacts: str
+    state: Path
+    keys: Path
+    notebooks: Path
+    actor: str
+    goals: str = ""
+    snapshot_mb: int = 500
+    capture: bool = True
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the store is a SQLite file of our own rather than a server."""
+        return self.tracking_uri.startswith("sqlite:")
+
+    @property
+    def database(self) -> Path | None:
+        """The SQLite file of an embedded store."""
+        return Path(self.tracking_uri.removeprefix("sqlite:///")) if self.embedded else None
+
+
+def load(start: Path | None = None, **arguments: Any) -> Settings:
+    """Read the settings that hold in `start` (the working directory by default).
+
+    Raises
+    ------
+    UnknownName
+        If ``mlops.toml`` or an argument names a setting that does not exist.
+    WrongUsage
+        If a file is not valid TOML or a value has the wrong type.
+    """
+    import getpass
+
+    import platformdirs
+
+    root, found = _read_file(Path(start or Path.cwd()).resolve())
+    known = {f.name: f.type for f in fields(Settings)} | {}
+    for name in (*found, *arguments):
+        if name not in known or name == "root":
+            raise UnknownName("setting", name, set(known) - {"root"}, "See `mlops init`.")
+    given = found | _read_environment(set(known)) | arguments
+
+    def path(name: str, default: Path) -> Path:
+        return (root / Path(str(given.get(name, default))).expanduser()).resolve()
+
+    try:
+        return Settings(
+            root=root,
+            tracking_uri=str(given.get("tracking_uri") or f"sqlite:///{root / 'mlflow.db'}"),
+            artifacts=str(given.get("artifacts") or root / "mlruns"),
+            state=path("state", root / ".mlops"),
+            keys=path("keys", Path(platformdirs.user_config_dir("mlops_magics")) / "keys"),
+            notebooks=path("notebooks", root / "executed"),
+            actor=str(given.get("actor") or getpass.getuser()),
+            goals=str(given.get("goals", "")),
+            snapshot_mb=int(given.get("snapshot_mb", Settings.snapshot_mb)),
+            capture=_boolean("capture", given.get("capture", Settings.capture)),
+        )
+    except ValueError as error:
+        raise WrongUsage(f"A setting has a value of the wrong type: {error}.") from error
+
+
+def _boolean(name: str, value: Any) -> bool:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if str(value).lower() not in words:
+        raise ValueError(f"{name} = {value!r} (true or false)")
+    return words[str(value).lower()]
+
+
+def _read_environment(known: set[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        name: os.environ[variable]
+        for name in known
+        if (variable := f"MLOPS_{name.upper()}") in os.environ
+    }
+    # MLflow's own variable is respected as it is, behind ours.
+    if "tracking_uri" not in found and os.environ.get("MLFLOW_TRACKING_URI"):
+        found["tracking_uri"] = os.environ["MLFLOW_TRACKING_URI"]
+    return found
+
+
+def _read_file(start: Path) -> tuple[Path, Mapping[str, Any]]:
+    for folder in (start, *start.parents):
+        for name in FILES:
+            file = folder / name
+            if not file.is_file():
+                continue
+            try:
+                content = tomllib.loads(file.read_text(encoding="utf-8"))
+            except tomllib.TOMLDecodeError as error:
+                if name == "pyproject.toml":
+                    continue  # someone else's file to complain about
+                raise WrongUsage(f"{file} is not valid TOML: {error}.") from error
+            table = content if name == "mlops.toml" else content.get("tool", {}).get("mlops")
+            if table is not None:
+                return folder, table
+    return start, {}
