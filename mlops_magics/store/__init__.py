@@ -1,1 +1,12 @@
+"""The only room that knows MLflow: runs, versions and aliases, datasets, history."""
 
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from mlops_magics.store import datasets, history, journal, runs, versions
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, ["datasets", "history", "journal", "runs", "versions"]
+)

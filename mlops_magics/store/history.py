@@ -1,0 +1,43 @@
+"""Who did what to a model, append-only: read from the runs that every step leaves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from mlops_magics.store import runs
+
+
+def events(name: str, limit: int = 1000) -> list[dict[str, Any]]:
+    """The steps recorded for a model, oldest first.
+
+    Returns
+    -------
+    list of dict
+        ``at`` (UTC), ``verb``, ``status``, ``actor``, ``host``, ``model``, ``summary``,
+        ``notebook`` and ``run_id`` of each.
+    """
+    found = []
+    for run in runs.find(experiment=name, limit=limit):
+        tags = run.data.tags
+        if "mlops.verb" not in tags:
+            continue
+        found.append(
+            {
+                "at": _iso(run.info.start_time),
+                "verb": tags["mlops.verb"],
+                "status": tags.get("mlops.status", str(run.info.status).lower()),
+                "actor": tags.get("mlops.actor", ""),
+                "host": tags.get("mlops.host", ""),
+                "model": tags.get("mlops.model", ""),
+                "summary": tags.get("mlops.summary", ""),
+                "notebook": tags.get("mlops.notebook", ""),
+                "run_id": run.info.run_id,
+            }
+        )
+    return sorted(found, key=lambda e: e["at"])
+
+
+def _iso(milliseconds: int) -> str:
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

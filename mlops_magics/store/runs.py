@@ -1,0 +1,280 @@
+"""Runs: one tracked step each, with what it logged and the files that prove it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+from mlflow.entities import Metric, Param, RunStatus, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+
+from mlops_magics import records, settings
+from mlops_magics.errors import MlopsError, StoreUnreachable, UnknownName
+from mlops_magics.store import journal, opening
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as MlflowRun
+
+#: Our words for how a run ended → MLflow's. The exact word stands in the tag ``mlops.status``.
+STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED", "killed": "KILLED"}
+
+# MLflow's limits for one batch and for one value.
+_BATCH = 100
+_PARAM_LENGTH = 6000
+_TAG_LENGTH = 8000
+
+connect = opening.connect
+
+
+@contextmanager
+def _reaching(what: str) -> Iterator[MlflowClient]:
+    """MLflow's own trees of errors become one sentence."""
+    client = connect()
+    try:
+        yield client
+    except MlopsError:
+        raise
+    except Exception as error:  # MLflow, SQLAlchemy, requests, the disk: each its own tree
+        raise StoreUnreachable(
+            f"The store did not {what}: {opening.reason_of(error)}.",
+            f"The store is {settings.load().tracking_uri}; `mlops doctor` checks it.",
+        ) from error
+
+
+def experiment_id(name: str) -> str:
+    """The id of an experiment, made if it does not exist (also when several make it at once)."""
+    with _reaching("give an experiment") as client:
+        found = client.get_experiment_by_name(name)
+        if found is not None and found.lifecycle_stage == "active":
+            return str(found.experiment_id)
+        if found is not None:
+            client.restore_experiment(found.experiment_id)
+            return str(found.experiment_id)
+        options = settings.load()
+        # A server chooses where its artifacts lie; the embedded store keeps them in the project.
+        location = f"{options.artifacts}/{_folder_name(name)}" if options.embedded else None
+        try:
+            return str(client.create_experiment(name, artifact_location=location))
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+                raise
+            return str(client.get_experiment_by_name(name).experiment_id)
+
+
+def _folder_name(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip(".") or "_"
+
+
+def start(experiment: str, *, name: str, verb: str, tags: Mapping[str, Any]) -> str:
+    """Open a run and note it in the journal; returns its id."""
+    identifier = experiment_id(experiment)
+    with _reaching("open a run") as client:
+        run = client.create_run(
+            identifier,
+            run_name=name,
+            tags={"mlops.verb": verb, **{k: _short(v, _TAG_LENGTH) for k, v in tags.items()}},
+        )
+    run_id = str(run.info.run_id)
+    journal.opened(run_id, verb=verb, name=experiment, tracking_uri=settings.load().tracking_uri)
+    return run_id
+
+
+def activate(run_id: str) -> str:
+    """Make a run the active one, so that the user's own `mlflow.log_*` calls land in it.
+
+    Returns
+    -------
+    str
+        The id of the run that was active before; empty when there was none.
+    """
+    outer = mlflow.active_run()
+    with _reaching("take up the run"):
+        mlflow.start_run(run_id=run_id, nested=outer is not None, log_system_metrics=False)
+    return outer.info.run_id if outer else ""
+
+
+def deactivate(run_id: str, outer: str, status: str) -> None:
+    """End the active run `run_id`, and the runs that the user's code opened in it and left open."""
+    with _reaching("close the run"):
+        while (active := mlflow.active_run()) is not None and active.info.run_id != outer:
+            mlflow.end_run(STATUS[status])
+            if active.info.run_id == run_id:
+                break
+
+
+def finish(run_id: str, status: str) -> None:
+    """Close a run as ``finished``, ``failed``, ``interrupted`` or ``killed``."""
+    with _reaching("close the run") as client:
+        client.set_tag(run_id, "mlops.status", status)
+        client.set_terminated(run_id, STATUS[status])
+    journal.closed(run_id)
+
+
+def sweep() -> list[str]:
+    """Close the runs whose process is gone as killed; returns their ids."""
+    closed = []
+    for entry in journal.abandoned():
+        client = connect(settings.load(tracking_uri=entry.tracking_uri))
+        try:
+            run = client.get_run(entry.run_id)
+        except MlflowException:
+            journal.closed(entry.run_id)  # deleted meanwhile: nothing is left to close
+            continue
+        if run.info.status == RunStatus.to_string(RunStatus.RUNNING):
+            client.set_tag(entry.run_id, "mlops.status", "killed")
+            client.set_tag(
+                entry.run_id,
+                "mlops.reason",
+                f"process {entry.pid} on {entry.host} ended without closing the run",
+            )
+            client.set_terminated(entry.run_id, STATUS["killed"])
+            closed.append(entry.run_id)
+        journal.closed(entry.run_id)
+    connect()  # the user's own calls go where they went before
+    return closed
+
+
+def log(
+    run_id: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    tags: Mapping[str, Any] | None = None,
+) -> None:
+    """Add parameters, metrics and tags to a run, in as few calls as MLflow allows."""
+    stamp = int(time.time() * 1000)
+    all_params = [Param(k, _short(v, _PARAM_LENGTH)) for k, v in (params or {}).items()]
+    all_metrics = [Metric(k, float(v), stamp, 0) for k, v in (metrics or {}).items()]
+    all_tags = [RunTag(k, _short(v, _TAG_LENGTH)) for k, v in (tags or {}).items()]
+    longest = max(len(all_params), len(all_metrics), len(all_tags))
+    with _reaching("take parameters and metrics") as client:
+        for at in range(0, longest, _BATCH):
+            block = slice(at, at + _BATCH)
+            client.log_batch(
+                run_id, metrics=all_metrics[block], params=all_params[block], tags=all_tags[block]
+            )
+
+
+def _short(value: Any, limit: int) -> str:
+    text = value if isinstance(value, str) else json.dumps(records.jsonable(value))
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def log_input(
+    run_id: str, *, name: str, digest: str, source: str, schema: str, context: str
+) -> None:
+    """Note that a run used a dataset, as MLflow shows it."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    with _reaching("note a dataset") as client:
+        client.log_inputs(
+            run_id,
+            datasets=[
+                DatasetInput(
+                    # MLflow's column holds 36 characters; the whole digest stands in the tag.
+                    Dataset(name, digest.removeprefix("sha256:")[:36], "local", source, schema),
+                    [InputTag("mlflow.data.context", context), InputTag("mlops.digest", digest)],
+                )
+            ],
+        )
+
+
+def write_text(run_id: str, path: str, text: str) -> None:
+    """Keep a text as an artifact of the run."""
+    with _reaching("keep a file") as client:
+        client.log_text(run_id, text, path)
+
+
+def write_json(run_id: str, path: str, value: Any) -> None:
+    """Keep a value as a JSON artifact of the run."""
+    write_text(run_id, path, json.dumps(records.jsonable(value), indent=1, ensure_ascii=False))
+
+
+def write_file(run_id: str, local: Path, folder: str = "") -> None:
+    """Keep a local file, or a whole folder, as an artifact of the run."""
+    with _reaching("keep a file") as client:
+        (client.log_artifacts if local.is_dir() else client.log_artifact)(
+            run_id, str(local), folder or None
+        )
+
+
+def fetch(run_id: str, path: str) -> Path:
+    """A local copy of an artifact (the artifact itself where it lies on this machine)."""
+    with _reaching(f"give the file {path} of run {run_id}"):
+        return Path(
+            mlflow.artifacts.download_artifacts(
+                run_id=run_id, artifact_path=path, dst_path=None if _local(run_id) else _temporary()
+            )
+        )
+
+
+def _local(run_id: str) -> bool:
+    uri = str(connect().get_run(run_id).info.artifact_uri)
+    return uri.startswith(("/", "file:"))
+
+
+def _temporary() -> str:
+    return tempfile.mkdtemp(prefix="mlops-")
+
+
+def read_json(run_id: str, path: str) -> Any:
+    """A JSON artifact of a run."""
+    return json.loads(fetch(run_id, path).read_text(encoding="utf-8"))
+
+
+def get(run_id: str) -> MlflowRun:
+    """A run by its id.
+
+    Raises
+    ------
+    UnknownName
+        If there is none.
+    """
+    client = connect()
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        near = [str(r.info.run_id) for r in find(limit=20)]
+        raise UnknownName("run", run_id, near) from error
+
+
+def find(
+    *,
+    verb: str | None = None,
+    experiment: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    limit: int = 50,
+) -> list[MlflowRun]:
+    """The newest runs that match, newest first."""
+    with _reaching("search its runs") as client:
+        if experiment is not None:
+            found = client.get_experiment_by_name(experiment)
+            experiments = [found.experiment_id] if found else []
+        else:
+            experiments = [e.experiment_id for e in client.search_experiments()]
+        if not experiments:
+            return []
+        wanted = {**({"mlops.verb": verb} if verb else {}), **(tags or {})}
+        conditions = " and ".join(f"tags.`{k}` = '{_quote(v)}'" for k, v in wanted.items())
+        return list(
+            client.search_runs(
+                experiments,
+                filter_string=conditions,
+                max_results=limit,
+                order_by=["attributes.start_time DESC"],
+            )
+        )
+
+
+def _quote(value: str) -> str:
+    if "'" in value:
+        raise UnknownName("run with the tag", value, [])
+    return value
