@@ -1,1 +1,37 @@
+"""What is known about a step, gathered without knowing MLflow or IPython."""
 
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from mlops_magics.evidence import (
+        canonical,
+        code,
+        data,
+        environment,
+        features,
+        leakage,
+        profile,
+        resources,
+        seal,
+        splitting,
+        tables,
+    )
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    [
+        "canonical",
+        "code",
+        "data",
+        "environment",
+        "features",
+        "leakage",
+        "profile",
+        "resources",
+        "seal",
+        "splitting",
+        "tables",
+    ],
+)
