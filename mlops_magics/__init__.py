@@ -9,6 +9,7 @@ line as ``mlops VERB``. Nothing is imported before it is used.
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -34,6 +35,9 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
 def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(name)
+    # `from mlops_magics import store` asks here first; a room is no verb.
+    if importlib.util.find_spec(f"{__name__}.{name}") is not None:
+        return importlib.import_module(f"{__name__}.{name}")
     from mlops_magics.verbs import declaration
 
     known = declaration.declarations()

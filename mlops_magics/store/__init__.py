@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from mlops_magics.store import datasets, history, journal, runs, versions
+    from mlops_magics.store import datasets, history, journal, offered, runs, versions
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, ["datasets", "history", "journal", "runs", "versions"]
+    __name__, ["datasets", "history", "journal", "offered", "runs", "versions"]
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from mlops_magics.errors import UnknownName
 from mlops_magics.store import runs
 
 
@@ -41,3 +42,10 @@ def events(name: str, limit: int = 1000) -> list[dict[str, Any]]:
 def _iso(milliseconds: int) -> str:
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def unknown(name: str) -> UnknownName:
+    """The error for a name under which nothing is recorded."""
+    client = runs.connect()
+    known = [str(e.name) for e in client.search_experiments() if e.name != "Default"]
+    return UnknownName("model or dataset with a history", name, known)

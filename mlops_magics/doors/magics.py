@@ -1,0 +1,199 @@
+"""The notebook's door: every verb as ``%verb``, those with a body as ``%%verb`` too.
+
+A verb whose body is code (``%%train``) owns the run, never the cell. A stateless transformer turns
+the first line into a statement that opens the run, and a ``post_run_cell`` handler closes it; the
+body stays the user's own cell, with its last expression, top-level ``await``, other magics, line
+numbers and traceback.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.inputtransformer2 import cell_magic
+from IPython.display import display
+
+from mlops_magics import store
+from mlops_magics.errors import MlopsError, StepFailed
+from mlops_magics.verbs import declaration
+from mlops_magics.verbs.declaration import Declaration
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
+
+    from mlops_magics.verbs.training import Training
+
+BEGIN = "mlops_begin"
+_ATTRIBUTE = "_mlops_magics"
+
+
+class VerbMagic:
+    """One verb as a line magic and, if it takes a body, as a cell magic."""
+
+    def __init__(self, shell: InteractiveShell, found: Declaration, original: Any = None) -> None:
+        self.shell = shell
+        self.found = found
+        self.original = original
+        self.__name__ = found.name
+        self.__doc__ = found.summary
+
+    def getdoc(self) -> str:
+        """What ``%verb?`` shows: the same as ``mlops verb --help``."""
+        from mlops_magics.doors import parsing
+
+        return parsing.help_text(self.found.name, magic=True)
+
+    def __call__(self, line: str, cell: str | None = None) -> Any:
+        if self.original is not None and re.fullmatch(r"[\s\d~/\-]*(-\w.*)?", line):
+            return self.original(line)  # IPython's own magic of that name
+        from mlops_magics.doors import notebook
+
+        if self.found.code and cell is not None:
+            return self._run_code(line, cell)
+        return notebook.call(self.found, line, cell, self.shell.user_ns)
+
+    def _run_code(self, line: str, cell: str) -> Any:
+        """The body run in place; reached through `run_cell_magic`, not from a typed cell."""
+        training = _open(self.shell, self.found, line, cell)
+        result = self.shell.run_cell(cell, store_history=False)
+        error = result.error_before_exec or result.error_in_exec
+        record = training.close(error, {"raw": f"%%{self.found.name} {line}\n{cell}"})
+        if error is not None:
+            raise StepFailed(
+                f"The cell raised {type(error).__name__}; run {record.run_id} is recorded as "
+                f"{record.status}."
+            ) from None
+        return record
+
+
+class Cells:
+    """Opens and closes the run of a cell whose first line is ``%%train``."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self.shell = shell
+        self.info: ExecutionInfo | None = None
+        self.training: Training | None = None
+
+    def transform(self, lines: list[str]) -> list[str]:
+        """Turn ``%%train …`` into the statement that opens its run; stateless."""
+        match = re.match(r"%%(\w+)(?:[ \t]+(.*?))?[ \t]*\n?$", lines[0]) if lines else None
+        known = declaration.declarations()
+        if match is None or match[1] not in known or not known[match[1]].code:
+            return lines
+        body = lines[1:]
+        first = next((i for i, line in enumerate(body) if line.strip()), None)
+        if first is not None and body[first].startswith("%%"):
+            # Another cell magic below ours, which IPython would only see on the first line.
+            body = [*body[:first], *cell_magic(body[first:])]
+        line = f"{match[1]} {match[2] or ''}"
+        statement = f"get_ipython().run_line_magic({BEGIN!r}, {line!r})"
+        return [f"{statement}\n", *body]
+
+    def begin(self, line: str) -> None:
+        """Open the run (the line magic that `transform` leaves)."""
+        name, _, rest = line.partition(" ")
+        raw = self.info.raw_cell if self.info else ""
+        _, _, body = raw.lstrip("\n").partition("\n")
+        self.training = _open(self.shell, declaration.find(name), rest, body)
+
+    def before(self, info: ExecutionInfo) -> None:
+        """Remember the cell that is about to run (``pre_run_cell``)."""
+        if self.training is None:  # a cell run within a cell does not change whose run it is
+            self.info = info
+
+    def after(self, result: ExecutionResult) -> None:
+        """Close the run with how the cell ended (``post_run_cell``)."""
+        if self.training is None or result.info is not self.info:
+            return
+        training, self.training = self.training, None
+        error = result.error_before_exec or result.error_in_exec
+        cell = {
+            "raw": result.info.raw_cell,
+            "id": getattr(result.info, "cell_id", None),
+            "execution_count": result.execution_count,
+        }
+        try:
+            record = training.close(error, cell)
+        except MlopsError as own:
+            # A handler's exception is only printed; the cell itself must fail, so that a headless
+            # run stops here.
+            result.error_in_exec = own
+            self.shell._showtraceback(type(own), own, own._render_traceback_())
+            return
+        from mlops_magics.doors import notebook
+
+        if error is None:
+            display(record)
+        else:
+            notebook.tell_failure(record)
+
+
+def _open(shell: InteractiveShell, found: Declaration, line: str, body: str) -> Training:
+    from mlops_magics.doors import notebook
+
+    training: Training = notebook.bind(found, line, None, shell.user_ns)
+    training.open(shell.user_ns, body)
+    return training
+
+
+def load(shell: InteractiveShell) -> None:
+    """Register every verb; imports nothing heavy."""
+    if getattr(shell, _ATTRIBUTE, None) is not None:
+        return  # %reload_ext unloads first
+    cells = Cells(shell)
+    replaced: dict[str, Callable[..., Any]] = {}
+    for name, found in declaration.declarations().items():
+        present = shell.find_line_magic(name)
+        if present is not None:
+            replaced[name] = present
+        magic = VerbMagic(shell, found, original=present)
+        shell.register_magic_function(magic, "line", name)
+        if found.body:
+            shell.register_magic_function(magic, "cell", name)
+        for prefix in ("%", "%%", ""):
+            shell.set_hook("complete_command", _complete, str_key=f"{prefix}{name}")
+    shell.register_magic_function(cells.begin, "line", BEGIN)
+    shell.input_transformers_cleanup.append(cells.transform)
+    shell.events.register("pre_run_cell", cells.before)
+    shell.events.register("post_run_cell", cells.after)
+    setattr(shell, _ATTRIBUTE, (cells, replaced))
+    _close_killed_runs()
+
+
+def _close_killed_runs() -> None:
+    """Set right the runs whose kernel was killed; if there are none, only looks at a folder."""
+    if not any(store.journal.abandoned()):
+        return
+    try:
+        closed = store.runs.sweep()
+    except MlopsError as error:
+        print(f"Runs of a killed kernel could not be closed: {error}")
+        return
+    for run_id in closed:
+        print(f"Run {run_id} was open when its process died; it is now recorded as killed.")
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take back everything that `load` did."""
+    state = getattr(shell, _ATTRIBUTE, None)
+    if state is None:
+        return
+    cells, replaced = state
+    magics = shell.magics_manager.magics
+    for name in [*declaration.declarations(), BEGIN]:
+        magics["line"].pop(name, None)
+        magics["cell"].pop(name, None)
+        if name in replaced:
+            shell.register_magic_function(replaced[name], "line", name)
+    shell.input_transformers_cleanup.remove(cells.transform)
+    shell.events.unregister("pre_run_cell", cells.before)
+    shell.events.unregister("post_run_cell", cells.after)
+    setattr(shell, _ATTRIBUTE, None)
+
+
+def _complete(shell: InteractiveShell, event: Any) -> list[str]:
+    from mlops_magics.doors import completion
+
+    return completion.candidates(event.line, shell.user_ns)

@@ -1,0 +1,24 @@
+"""How records look: facts → a card → text for terminals and HTML for notebooks.
+
+A view is one function, record → `Card`, in `cards` or `reports`; both forms are made from it, so
+they never tell different things. The HTML needs no script, works in light and dark, and escapes
+everything that came from data.
+"""
+
+from __future__ import annotations
+
+from mlops_magics.records import Record
+
+
+def text(record: Record) -> str:
+    """A record for a terminal."""
+    from mlops_magics.doors.views import as_text, registry
+
+    return as_text.render(registry.card(record))
+
+
+def html(record: Record) -> str:
+    """A record for a notebook or a page: self-contained HTML."""
+    from mlops_magics.doors.views import as_html, registry
+
+    return as_html.render(registry.card(record))

@@ -1,0 +1,99 @@
+"""A card as self-contained HTML: no script, light and dark, everything from data escaped."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from mlops_magics.doors.views import svg
+from mlops_magics.doors.views.card import Bars, Card, Meter, Status, Table, show
+
+# Colours are taken from the text around, so the card fits any theme; the two tones have enough
+# contrast on white and on black.
+STYLE = """
+.mlops{font:14px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;max-width:1000px;
+border:1px solid color-mix(in srgb,currentColor 22%,transparent);border-radius:8px;
+padding:14px 18px;margin:6px 0;overflow-x:auto}
+.mlops header{display:flex;gap:10px;align-items:baseline;flex-wrap:wrap}
+.mlops .kind{opacity:.65;font-size:12px;letter-spacing:.04em;text-transform:uppercase}
+.mlops .title{font-size:17px;font-weight:600}
+.mlops .pill{border:1px solid currentColor;border-radius:99px;padding:0 9px;font-size:12px;
+font-weight:600;white-space:nowrap}
+.mlops .good{color:#1a8a4a}.mlops .bad{color:#d13438}.mlops .warn{color:#b06f00}
+.mlops p{margin:6px 0}
+.mlops dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;margin:10px 0}
+.mlops dt{opacity:.65}.mlops dd{margin:0;overflow-wrap:anywhere}
+.mlops table{border-collapse:collapse;margin:10px 0;font-size:13px;background:none;border:0}
+.mlops caption{text-align:left;font-weight:600;padding:4px 0;caption-side:top;color:inherit}
+.mlops th,.mlops td{text-align:left!important;padding:4px 14px 4px 0!important;
+border:0;border-bottom:1px solid color-mix(in srgb,currentColor 14%,transparent);
+vertical-align:middle;background:none;max-width:420px;overflow-wrap:anywhere;white-space:normal}
+.mlops thead th{opacity:.65;font-weight:500}
+.mlops td.n,.mlops th.n{text-align:right!important;font-variant-numeric:tabular-nums}
+.mlops .note{border-left:3px solid #b06f00;padding-left:10px;margin:6px 0}
+.mlops .small{opacity:.65;font-size:12px;overflow-wrap:anywhere}
+.mlops svg{display:block}.mlops svg .now{fill:#4c83d6;opacity:.75}
+.mlops svg .was{stroke:currentColor;stroke-width:2;fill:none}
+.mlops svg .base{stroke:currentColor;opacity:.3;fill:none}
+.mlops svg .span{stroke:#4c83d6;stroke-width:4;fill:none;opacity:.6}
+.mlops svg .goal{stroke:currentColor;stroke-width:2;stroke-dasharray:3 2;fill:none}
+.mlops svg .dot{fill:#4c83d6;stroke:currentColor;stroke-width:1}
+""".replace("\n", "")
+
+
+def render(card: Card) -> str:
+    """The card as one ``<div>`` with its own style."""
+    return f'<div class="mlops"><style>{STYLE}</style>{body(card)}</div>'
+
+
+def body(card: Card) -> str:
+    """The card without its style, for a page that has it already."""
+    pill = f" {_status(card.status)}" if card.status else ""
+    parts = [
+        f'<header><span class="kind">{escape(card.kind)}</span>'
+        f'<span class="title">{escape(card.title)}</span>{pill}</header>'
+    ]
+    if card.lead:
+        parts.append(f"<p>{escape(card.lead)}</p>")
+    if card.facts:
+        rows = "".join(f"<dt>{escape(k)}</dt><dd>{_cell(v)}</dd>" for k, v in card.facts.items())
+        parts.append(f"<dl>{rows}</dl>")
+    parts += [_table(table) for table in card.tables if table.rows]
+    parts += [f'<p class="note">{escape(note)}</p>' for note in card.notes]
+    if card.small:
+        parts.append(f'<p class="small">{escape(card.small)}</p>')
+    return "".join(parts)
+
+
+def _table(table: Table) -> str:
+    numeric = [
+        all(isinstance(row[i], int | float) or row[i] is None for row in table.rows)
+        for i in range(len(table.columns))
+    ]
+    classes = [' class="n"' if n else "" for n in numeric]
+    head = "".join(
+        f'<th scope="col"{c}>{escape(name)}</th>'
+        for name, c in zip(table.columns, classes, strict=True)
+    )
+    rows = "".join(
+        "<tr>"
+        + "".join(f"<td{c}>{_cell(v)}</td>" for v, c in zip(row, classes, strict=True))
+        + "</tr>"
+        for row in table.rows
+    )
+    caption = f"<caption>{escape(table.title)}</caption>" if table.title else ""
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, Status):
+        return _status(value)
+    if isinstance(value, Bars):
+        return svg.bars(value)
+    if isinstance(value, Meter):
+        return svg.meter(value)
+    return escape(show(value))
+
+
+def _status(status: Status) -> str:
+    return f'<span class="pill {status.tone}">{status.sign} {escape(status.word)}</span>'

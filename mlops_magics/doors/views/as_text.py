@@ -1,0 +1,65 @@
+"""A card as text for a terminal."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from mlops_magics.doors.views.card import Bars, Card, Meter, Table, show
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+
+
+def render(card: Card, width: int = 110) -> str:
+    """The card in plain text, without colour codes."""
+    out = io.StringIO()
+    console = Console(file=out, width=width, color_system=None, highlight=False, markup=False)
+    status = f"  {card.status.sign} {card.status.word}" if card.status else ""
+    console.print(f"{card.kind} {card.title}{status}")
+    if card.lead:
+        console.print(f"  {card.lead}")
+    if card.facts:
+        label_width = max(len(label) for label in card.facts)
+        for label, value in card.facts.items():
+            console.print(Text.assemble(f"  {label:<{label_width}}  ", show(value)), soft_wrap=True)
+    for table in card.tables:
+        if table.rows:
+            _print_table(console, table)
+    for note in card.notes:
+        console.print(Text(f"  ! {note}"), soft_wrap=True)
+    if card.small:
+        console.print(Text(f"  {card.small}"), soft_wrap=True)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def _print_table(console: Console, table: Table) -> None:
+    drawn = RichTable(box=box.SIMPLE_HEAD, title=table.title or None, title_justify="left")
+    for place, column in enumerate(table.columns):
+        numeric = all(
+            isinstance(row[place], int | float) or row[place] is None for row in table.rows
+        )
+        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*(Text(_cell(value)) for value in row))
+    console.print(drawn)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, Bars):
+        return f"{_spark(value.reference)} → {_spark(value.current)}"
+    if isinstance(value, Meter):
+        interval = (
+            f"  [{show(value.interval[0])}, {show(value.interval[1])}]" if value.interval else ""
+        )
+        return f"{show(value.value)}{interval}"
+    return show(value)
+
+
+def _spark(shares: Sequence[float]) -> str:
+    top = max(shares, default=0) or 1
+    return "".join(_BLOCKS[round(share / top * (len(_BLOCKS) - 1))] for share in shares[:12])

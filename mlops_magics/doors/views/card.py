@@ -1,0 +1,125 @@
+"""What every view is made of, and how values are written for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Tone = Literal["good", "bad", "warn", "plain"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """A word and its tone; the word alone says it all, colour is never the only sign."""
+
+    word: str
+    tone: Tone = "plain"
+
+    @property
+    def sign(self) -> str:
+        """A sign that is told apart without colour."""
+        return {"good": "✓", "bad": "✗", "warn": "!", "plain": "·"}[self.tone]
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Two histograms over the same bins, as shares of their rows (each sums to 1)."""
+
+    labels: Sequence[str]
+    reference: Sequence[float]
+    current: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Meter:
+    """A value with its interval against a threshold, all in one unit."""
+
+    value: float
+    threshold: float | None = None
+    interval: tuple[float, float] | None = None
+    low: float = 0.0
+    high: float = 1.0
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells; a cell is text, a number, a `Status`, or a picture."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One record as it is shown."""
+
+    kind: str
+    title: str
+    status: Status | None = None
+    lead: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    tables: Sequence[Table] = ()
+    notes: Sequence[str] = ()
+    small: str = ""
+
+
+def show(value: Any) -> str:
+    """A value for people: numbers to four significant digits, nothing for nothing."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", "\u202f")
+    if isinstance(value, float):
+        if value.is_integer() and abs(value) < 1e15:
+            return show(int(value)) if abs(value) >= 10 else f"{value:.1f}"
+        return f"{value:.4g}" if not 1e-4 <= abs(value) < 1e5 else f"{value:.4f}".rstrip("0")
+    if isinstance(value, Status):
+        return f"{value.sign} {value.word}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {show(v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(show(v) for v in value)
+    return str(value)
+
+
+def size(count: float) -> str:
+    """Bytes with a unit."""
+    for unit in ("B", "kB", "MB"):
+        if abs(count) < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.2f} GB"
+
+
+def seconds(value: float) -> str:
+    """A duration."""
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    if value < 120:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def moment(text: str) -> str:
+    """An ISO time to the second, in UTC as it was recorded."""
+    try:
+        return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except ValueError:
+        return text
+
+
+def short(digest: str) -> str:
+    """The first figures of a digest; the whole one stands in the record."""
+    kind, colon, figures = digest.partition(":")
+    return f"{kind}:{figures[:12]}…" if colon and len(figures) > 12 else digest
+
+
+def percent(share: float) -> str:
+    """A share of one."""
+    return f"{share * 100:.1f} %"

@@ -1,0 +1,229 @@
+"""Views of single steps: data, runs, promotions, packages, deployments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlops_magics.doors.views.card import (
+    Bars,
+    Card,
+    Status,
+    Table,
+    moment,
+    percent,
+    seconds,
+    short,
+    show,
+    size,
+)
+from mlops_magics.records import (
+    Dataset,
+    Deployment,
+    History,
+    Package,
+    Prediction,
+    Promotion,
+    Record,
+    Run,
+)
+
+#: How a run ended → its tone.
+TONES: dict[str, Any] = {
+    "finished": "good",
+    "failed": "bad",
+    "killed": "bad",
+    "interrupted": "warn",
+    "timed out": "bad",
+    "running": "plain",
+    "up": "good",
+    "down": "bad",
+    "stopped": "plain",
+}
+
+
+def plain(record: Record) -> Card:
+    """Any record: its fields as they are."""
+    body = record.to_dict()
+    facts = {k: v for k, v in body.items() if k not in ("record", "schema_version", "warnings")}
+    return Card(kind=body["record"], title="", facts=facts, notes=record.warnings)
+
+
+def dataset(record: Dataset) -> Card:
+    """Rows, target, split, and what each column holds."""
+    split = record.split
+    rows = [
+        (
+            column.name,
+            column.type,
+            percent(column.missing / record.rows) if column.missing else "–",
+            column.distinct,
+            _distribution(record.profile.get(column.name, {})),
+            _summary(record.profile.get(column.name, {})),
+        )
+        for column in record.schema
+    ]
+    facts = {
+        "rows": record.rows,
+        "target": f"{record.target} ({record.task})" if record.target else "none",
+        **({"positive class": record.positive} if record.positive is not None else {}),
+        "split": f"{split.get('method', '')}: {show(split.get('train_rows'))} to train, "
+        f"{show(split.get('test_rows'))} unseen, seed {split.get('seed', 0)}"
+        if split
+        else "none",
+        "content": short(record.digest),
+        **({"bound": ", ".join(record.bindings)} if record.bindings else {}),
+    }
+    table = Table(("column", "type", "missing", "distinct", "distribution", "values"), rows)
+    return Card(
+        "Dataset", record.name, None, "", facts, (table,), record.warnings, f"run {record.run_id}"
+    )
+
+
+def _distribution(profile: Any) -> Any:
+    histogram = profile.get("histogram") or {}
+    counts, edges = histogram.get("counts"), histogram.get("edges")
+    if counts and sum(counts):
+        labels = [f"{show(float(a))} to {show(float(b))}" for a, b in zip(edges, edges[1:])]  # noqa: B905
+        return _one_sided(labels, counts)
+    categories = profile.get("categories") or {}
+    top = dict(sorted(categories.items(), key=lambda kv: -kv[1])[:12])
+    return _one_sided(list(top), list(top.values())) if top and len(categories) <= 50 else "–"
+
+
+def _one_sided(labels: list[str], counts: list[int]) -> Bars:
+    total = sum(counts) or 1
+    shares = [c / total for c in counts]
+    return Bars(labels, shares, shares)
+
+
+def _summary(profile: Any) -> str:
+    if profile.get("mean") is not None:
+        low, mean, high = (show(float(profile[k])) for k in ("min", "mean", "max"))
+        return f"{low} … {high}, mean {mean}"
+    categories = sorted((profile.get("categories") or {}).items(), key=lambda kv: -kv[1])
+    shown = ", ".join(f"{k} {show(v)}" for k, v in categories[:3])
+    return shown + (" …" if len(categories) > 3 else "")
+
+
+def run(record: Run) -> Card:
+    """The model, its metrics on unseen rows, and how far the record can be trusted."""
+    metrics = Table(
+        ("metric on unseen rows", "value"), [(k, float(v)) for k, v in record.metrics.items()]
+    )
+    used = record.resources
+    facts = {
+        **({"model": f"{record.model} (@candidate)"} if record.model else {}),
+        **({"estimator": record.estimator} if record.estimator else {}),
+        **({"data": f"{record.dataset} {short(record.digest)}"} if record.dataset else {}),
+        **{k: v for k, v in record.trust.items()},
+        "took": f"{seconds(record.duration)}, {seconds(used.get('cpu_s', 0))} of CPU, "
+        f"at most {size(used.get('peak_memory_bytes', 0))} of memory",
+        "parameters": f"{len(record.params)} recorded" if record.params else "none recorded",
+    }
+    return Card(
+        "Run",
+        record.name,
+        Status(record.status, TONES.get(record.status, "plain")),
+        "",
+        facts,
+        (metrics,),
+        record.warnings,
+        f"run {record.run_id}",
+    )
+
+
+def promotion(record: Promotion) -> Card:
+    """Which version got which alias, from whom and why."""
+    facts = {
+        "alias": f"@{record.alias}",
+        "before": record.previous or "nothing",
+        "by": record.actor,
+        "at": moment(record.at),
+        "verdict": f"run {record.verdict}" if record.verdict else "none",
+        **({"reason": record.reason} if record.reason else {}),
+    }
+    status = Status("overridden", "warn") if record.overridden else Status("promoted", "good")
+    title = f"{record.version} is {record.model}@{record.alias}"
+    return Card("Promotion", title, status, "", facts, (), record.warnings, f"run {record.run_id}")
+
+
+def history(record: History) -> Card:
+    """A model's life, a line a step."""
+    rows = [
+        (
+            moment(e["at"]),
+            e["verb"],
+            Status(e["status"], TONES.get(e["status"], "plain")),
+            e["actor"],
+            e["model"],
+            e["summary"],
+        )
+        for e in record.events
+    ]
+    table = Table(("when", "step", "status", "who", "version", "what"), rows)
+    return Card("History", record.name, None, "", {}, (table,), record.warnings)
+
+
+def package(record: Package) -> Card:
+    """Where it lies and what is in it."""
+    facts = {
+        "kind": record.kind,
+        "path": record.path,
+        "size": size(record.size),
+        "content": short(record.digest),
+        "files": len(record.files),
+        "replayed": "on the input example, same answers" if record.replayed else "not replayed",
+    }
+    return Card(
+        "Package",
+        record.model,
+        Status("replayed", "good") if record.replayed else Status("not replayed", "warn"),
+        "",
+        facts,
+        (),
+        record.warnings,
+        f"run {record.run_id}",
+    )
+
+
+def deployment(record: Deployment) -> Card:
+    """The endpoint, its state and how to ask it."""
+    facts = {
+        "model": record.model,
+        "target": record.target,
+        "url": record.url,
+        **({"process": record.pid} if record.pid else {}),
+        **({"since": moment(record.started)} if record.started else {}),
+        **({"reason": record.reason} if record.reason else {}),
+    }
+    if record.status == "up":
+        facts["ask"] = f"mlops predict {record.name} DATA, or POST {record.url}/invocations"
+    return Card(
+        "Deployment",
+        record.name,
+        Status(record.status, TONES.get(record.status, "plain")),
+        "",
+        facts,
+        (),
+        record.warnings,
+        f"run {record.run_id}" if record.run_id else "",
+    )
+
+
+def prediction(record: Prediction) -> Card:
+    """The answers, the first twenty."""
+    rows = [(i, show(p)) for i, p in enumerate(record.predictions[:20])]
+    facts = {"model": record.model, "rows": len(record.predictions)}
+    if record.latency_ms:
+        facts["took"] = f"{record.latency_ms:.1f} ms"
+    more = len(record.predictions) - len(rows)
+    return Card(
+        "Prediction",
+        record.deployment,
+        None,
+        "",
+        facts,
+        (Table(("row", "prediction"), rows),),
+        [*record.warnings, *([f"{more} more rows are not shown."] if more > 0 else [])],
+        f"request {record.request_id}" if record.request_id else "",
+    )

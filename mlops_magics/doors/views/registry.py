@@ -1,0 +1,35 @@
+"""Which function shows which record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mlops_magics import records
+from mlops_magics.doors.views import cards, reports
+from mlops_magics.doors.views.card import Card
+from mlops_magics.records import Record
+
+_VIEWS: dict[type[Record], Callable[[Any], Card]] = {
+    records.Dataset: cards.dataset,
+    records.Run: cards.run,
+    records.Promotion: cards.promotion,
+    records.History: cards.history,
+    records.Package: cards.package,
+    records.Deployment: cards.deployment,
+    records.Prediction: cards.prediction,
+    records.Verdict: reports.verdict,
+    records.Monitoring: reports.monitoring,
+    records.Execution: reports.execution,
+    records.Retraining: reports.retraining,
+    records.Verification: reports.verification,
+    records.Overview: reports.overview,
+    records.Diagnosis: reports.diagnosis,
+    records.Demo: reports.demo,
+}
+
+
+def card(record: Record) -> Card:
+    """The card of any record; one without a view of its own shows its fields."""
+    view = next((_VIEWS[kind] for kind in type(record).__mro__ if kind in _VIEWS), None)
+    return view(record) if view else cards.plain(record)

@@ -1,0 +1,310 @@
+"""Views of judgements and of the whole: verdicts, monitoring, executions, the overview."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mlops_magics.doors.views.card import (
+    Bars,
+    Card,
+    Meter,
+    Status,
+    Table,
+    moment,
+    seconds,
+    short,
+    show,
+)
+from mlops_magics.doors.views.cards import TONES
+from mlops_magics.records import (
+    Demo,
+    Diagnosis,
+    Execution,
+    GoalResult,
+    Monitoring,
+    Overview,
+    Retraining,
+    Verdict,
+    Verification,
+)
+
+
+def _passed(passed: bool) -> Status:
+    return Status("passed", "good") if passed else Status("failed", "bad")
+
+
+def _goals(goals: tuple[GoalResult, ...], title: str = "") -> Table:
+    rows = [(_passed(g.passed), g.text, g.value, _interval(g), _meter(g), g.reason) for g in goals]
+    return Table(("", "goal", "measured", "95 % interval", "", "why"), rows, title)
+
+
+def _interval(goal: GoalResult) -> str:
+    return f"{show(goal.interval[0])} … {show(goal.interval[1])}" if goal.interval else "–"
+
+
+def _meter(goal: GoalResult) -> Any:
+    """A picture for goals whose value, interval and threshold share one scale."""
+    plain = re.search(r"[<>]=?\s*(-?[\d.]+)\s*(?:with.*|by.*)?$", goal.text)
+    if goal.value is None or plain is None or not 0 <= goal.value <= 1:
+        return ""
+    threshold = float(plain[1])
+    return Meter(goal.value, threshold, goal.interval) if 0 <= threshold <= 1 else ""
+
+
+def verdict(record: Verdict) -> Card:
+    """The verdict first, then each goal with its figure, interval and reason."""
+    failed = sum(not g.passed for g in record.goals)
+    count = len(record.goals)
+    lead = f"{count - failed} of {count} goals met" if failed else f"all {count} goals met"
+    facts = {
+        "data": f"{record.dataset or 'given'}, {show(record.rows)} unseen rows",
+        **({"data content": short(record.dataset_digest)} if record.dataset_digest else {}),
+        **({"compared with": record.against} if record.against else {}),
+        **({"model content": short(record.model_digest)} if record.model_digest else {}),
+    }
+    return Card(
+        "Verdict",
+        record.model,
+        _passed(record.passed),
+        lead,
+        facts,
+        (_goals(record.goals),),
+        record.warnings,
+        f"run {record.run_id}" if record.run_id else "",
+    )
+
+
+def monitoring(record: Monitoring) -> Card:
+    """Drift by feature with both distributions, service figures, quality findings."""
+    drifted = [f["name"] for f in record.features if f.get("drifted")]
+    lead = (
+        f"{len(drifted)} of {len(record.features)} features drifted: {', '.join(drifted[:6])}"
+        if drifted
+        else f"no drift in {len(record.features)} features"
+    )
+    features = Table(
+        ("", "feature", "PSI", "KS", "distribution: training (line), now (bars)", "why"),
+        [
+            (
+                Status("drift", "bad") if f.get("drifted") else Status("stable", "good"),
+                f["name"],
+                f.get("psi"),
+                f.get("ks"),
+                _bars(f),
+                f.get("reason", ""),
+            )
+            for f in sorted(record.features, key=lambda f: -(f.get("psi") or 0))
+        ],
+        "Features",
+    )
+    service = Table(
+        ("service", "value"), [(k.replace("_", " "), v) for k, v in _flat(record.service)]
+    )
+    performance = Table(
+        ("performance", "value"), [(k.replace("_", " "), v) for k, v in _flat(record.performance)]
+    )
+    facts = {
+        "rows": f"{show(record.rows)} now, {show(record.reference_rows)} in training",
+        **({"model": record.model} if record.model else {}),
+        **({"from": moment(record.since)} if record.since else {}),
+        **({"until": moment(record.until)} if record.until else {}),
+    }
+    tables = (_goals(record.goals, "Thresholds"), features, service, performance)
+    status = Status("well", "good") if record.passed else Status("over threshold", "bad")
+    return Card(
+        "Monitoring",
+        record.deployment,
+        status,
+        lead,
+        facts,
+        tables,
+        [*record.quality, *record.warnings],
+        f"run {record.run_id}" if record.run_id else "",
+    )
+
+
+def _bars(feature: Mapping[str, Any]) -> Any:
+    histogram = feature.get("histogram") or {}
+    was, now = histogram.get("reference") or [], histogram.get("current") or []
+    if not was or not now:
+        return "–"
+    labels = histogram.get("labels")
+    if not labels:
+        edges = [float(e) for e in histogram.get("edges", [])]
+        labels = [f"{show(a)} to {show(b)}" for a, b in zip(edges, edges[1:], strict=False)]
+    return Bars([str(v) for v in labels], _shares(was), _shares(now))
+
+
+def _shares(counts: Any) -> list[float]:
+    total = float(sum(counts)) or 1.0
+    return [float(c) / total for c in counts]
+
+
+def _flat(mapping: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for key, value in mapping.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{key} ")
+        else:
+            rows.append((f"{prefix}{key}", value))
+    return rows
+
+
+def execution(record: Execution) -> Card:
+    """How a headless run ended, with the cell at which it stopped."""
+    facts: dict[str, Any] = {
+        "output": record.output,
+        **({"html": record.html} if record.html else {}),
+        **({"parameters": dict(record.params)} if record.params else {}),
+        "cells": dict(record.cells),
+        "took": seconds(record.duration),
+        **({"sealed content": short(record.digest)} if record.digest else {}),
+    }
+    notes = list(record.warnings)
+    if record.failed_cell:
+        cell = record.failed_cell
+        name = cell.get("name") or cell.get("error") or "stopped"
+        notes.insert(
+            0, f"Stopped at cell {cell.get('index', '?')}: {name}: {cell.get('message', '')}"
+        )
+    steps = Table(
+        ("step", "status", "version", "run"),
+        [
+            (
+                s.get("verb", ""),
+                Status(str(s.get("status", "")), TONES.get(str(s.get("status")), "plain")),
+                s.get("model") or s.get("experiment", ""),
+                s.get("run_id", ""),
+            )
+            for s in record.steps
+        ],
+        "Steps inside",
+    )
+    return Card(
+        "Execution",
+        record.notebook,
+        Status(record.status, TONES.get(record.status, "plain")),
+        "",
+        facts,
+        (steps,),
+        notes,
+        f"run {record.run_id}" if record.run_id else "",
+    )
+
+
+def retraining(record: Retraining) -> Card:
+    """Whether it fired, what was judged, and who serves now."""
+    tones: dict[str, Any] = {"promoted": "good", "held": "warn", "not better": "bad"}
+    facts = {
+        **({"condition": record.condition} if record.condition else {}),
+        **({"why": record.reason} if record.reason else {}),
+        **({"candidate": record.candidate} if record.candidate else {}),
+        **({"champion": record.champion} if record.champion else {}),
+        **({"notebook": record.execution.output} if record.execution else {}),
+    }
+    goals = (_goals(record.verdict.goals, "Verdict"),) if record.verdict else ()
+    return Card(
+        "Retraining",
+        record.name,
+        Status(record.outcome, tones.get(record.outcome, "plain")),
+        "",
+        facts,
+        goals,
+        record.warnings,
+        f"run {record.run_id}" if record.run_id else "",
+    )
+
+
+def verification(record: Verification) -> Card:
+    """Intact, or what was changed."""
+    facts = {
+        **({"signed by": record.signer} if record.signer else {}),
+        **({"sealed": moment(record.sealed)} if record.sealed else {}),
+        **({"cells": record.cells} if record.cells else {}),
+    }
+    status = Status("intact", "good") if record.intact else Status("not intact", "bad")
+    problems = Table(("what was changed",), [(p,) for p in record.problems])
+    return Card("Record", record.path, status, "", facts, (problems,), record.warnings)
+
+
+def overview(record: Overview) -> Card:
+    """Models with aliases and verdicts, deployments with their health."""
+    models = Table(
+        ("model", "version", "aliases", "verdict", "estimator", "metric"),
+        [
+            (
+                m["name"],
+                m["version"],
+                ", ".join(f"@{a}" for a in m.get("aliases", ())) or "–",
+                _verdict_word(m.get("verdict")),
+                m.get("estimator", ""),
+                m.get("metric", ""),
+            )
+            for m in record.models
+        ],
+        "Models",
+    )
+    deployments = Table(
+        ("deployment", "model", "state", "url", "note"),
+        [
+            (d.name, d.model, Status(d.status, TONES.get(d.status, "plain")), d.url, d.reason)
+            for d in record.deployments
+        ],
+        "Deployments",
+    )
+    notes = [f"Run {r} was left open by a dead process; now killed." for r in record.closed_runs]
+    lead = "" if record.models else "No model yet: %prepare data, then %%train NAME."
+    return Card(
+        "Status", record.store, None, lead, {}, (models, deployments), [*notes, *record.warnings]
+    )
+
+
+def _verdict_word(verdict: Any) -> Any:
+    return _passed(bool(verdict)) if verdict is not None else "none yet"
+
+
+def diagnosis(record: Diagnosis) -> Card:
+    """One line a check, with the remedy."""
+    rows = [
+        (
+            Status("ok", "good") if c.passed else Status("no", "bad" if c.required else "warn"),
+            c.name,
+            c.found,
+            c.remedy,
+        )
+        for c in record.checks
+    ]
+    well = record.exit_code == 0
+    return Card(
+        "Doctor",
+        "set-up",
+        Status("well", "good") if well else Status("needs attention", "bad"),
+        tables=(Table(("", "what", "found", "remedy"), rows),),
+        notes=record.warnings,
+    )
+
+
+def demo(record: Demo) -> Card:
+    """The loop, step by step, and where its record lies."""
+    rows = [(i, s["step"], s["figures"]) for i, s in enumerate(record.steps, 1)]
+    facts = {
+        "folder": record.folder,
+        "record": record.notebook,
+        "check it": f"mlops verify {record.notebook}",
+    }
+    status = (
+        Status("record intact", "good")
+        if record.verification.intact
+        else Status("record not intact", "bad")
+    )
+    return Card(
+        "Demo",
+        "the whole loop",
+        status,
+        "",
+        facts,
+        (Table(("", "step", "figures"), rows),),
+        record.warnings,
+    )

@@ -1,0 +1,195 @@
+"""The rows that a model has not seen, and how well it does on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from mlops_magics import evidence, goals, store
+from mlops_magics.errors import WrongUsage
+from mlops_magics.records import Dataset
+from mlops_magics.verbs import session
+
+if TYPE_CHECKING:
+    from mlops_magics.flavors import Flavor
+
+#: Rows of the input example that is kept with a model.
+EXAMPLE_ROWS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What was measured of a model, and what MLflow is to know of its interface."""
+
+    task: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    signature: Any = None
+    example: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unseen:
+    """Held-out rows (`X` with n rows, `y` of length n) and where they come from."""
+
+    dataset: Dataset | None = None
+    X: Any = None
+    y: Any = None
+    given: bool = False
+    trust: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def positive(self) -> Any:
+        """The class counted as positive, where two classes are told apart."""
+        return self.dataset.positive if self.dataset else None
+
+    def bind(self, namespace: Mapping[str, Any], changed: Mapping[str, int]) -> Unseen:
+        """With the rows filled in: those given, else the namespace's, else the last dataset's.
+
+        `changed` holds the object ids of the names before the code ran, so that test rows that the
+        code itself replaced are noticed.
+        """
+        if self.given:
+            return self
+        X, y = namespace.get("X_test"), namespace.get("y_test")
+        if X is not None and y is not None:
+            return self._of_names(X, y, namespace, changed)
+        if self.dataset is not None:
+            X, y = _test_rows(self.dataset)
+            return replace(self, X=X, y=y, trust={"unseen rows": "as prepared"})
+        return replace(
+            self,
+            trust={"unseen rows": "none"},
+            notes=("No unseen rows to measure on: run %prepare first, or bind X_test and y_test.",),
+        )
+
+    def _of_names(
+        self, X: Any, y: Any, namespace: Mapping[str, Any], changed: Mapping[str, int]
+    ) -> Unseen:
+        if len(X) != len(y):
+            note = f"X_test has {len(X)} rows and y_test {len(y)}: metrics were not measured."
+            return replace(self, trust={"unseen rows": "not usable"}, notes=(note,))
+        prepared = self.dataset.bindings if self.dataset else {}
+        if X is prepared.get("X_test") and y is prepared.get("y_test"):
+            # The same objects may still have been changed in place.
+            same = evidence.data.fingerprint(_joined(X, y, self.dataset)) == (
+                self.dataset.split.get("test_digest") if self.dataset else None
+            )
+            state = "as prepared" if same else "changed in place since they were prepared"
+        elif self.dataset:
+            state = "replaced since they were prepared"
+        else:
+            state = "from the notebook, not recorded by prepare"
+        if id(X) != changed.get("X_test", id(X)):
+            state += ", by the training code itself"
+        return replace(self, X=X, y=y, trust={"unseen rows": state})
+
+    def measure(self, model: Any, flavor: Flavor, metric: str = "") -> Measured:
+        """Metrics of `model` on these rows, and its signature; what can't be measured is said."""
+        task = flavor.task(model)
+        if self.X is None:
+            return Measured(task=task)
+        columns = list(getattr(model, "feature_names_in_", []))
+        X = self.X
+        if columns and hasattr(X, "columns"):
+            missing = [c for c in columns if c not in X.columns]
+            if missing:
+                return Measured(
+                    task=task,
+                    notes=[
+                        f"The model needs the column {missing[0]!r}, which X_test lacks: metrics "
+                        "were not measured."
+                    ],
+                )
+            X = X[columns]
+        example = _example(X)
+        try:
+            predictions = model.predict(X)
+        except Exception as error:  # the user's model, on the user's rows
+            return Measured(
+                task=task,
+                notes=[
+                    f"The model can't predict X_test ({type(error).__name__}: "
+                    f"{(str(error).splitlines() or [''])[0]}): metrics were not measured."
+                ],
+            )
+        signature = store.versions.infer_signature(example, predictions[:EXAMPLE_ROWS])
+        names = list(dict.fromkeys([*goals.metrics.default_metrics(task), *filter(None, [metric])]))
+        scores = _scores(model, X)
+        measured, notes = goals.metrics.measure(
+            task,
+            self.y,
+            predictions,
+            scores,
+            getattr(model, "classes_", None),
+            self.positive,
+            names,
+        )
+        return Measured(
+            task=task, metrics=measured, notes=notes, signature=signature, example=example
+        )
+
+
+def find(data: Any, metric: str = "") -> Unseen:
+    """What the `--data` argument names; checked before any code runs.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such dataset or metric.
+    WrongUsage
+        If `data` is neither a dataset nor ``(X, y)``.
+    """
+    if metric:
+        goals.metrics.get(metric)
+    if data is None or (isinstance(data, str) and not data):
+        return Unseen(dataset=session.latest())
+    if isinstance(data, tuple) and len(data) == 2:
+        return Unseen(X=data[0], y=data[1], given=True, trust={"unseen rows": "given"})
+    if isinstance(data, str):
+        data = store.datasets.find(data)
+    if not isinstance(data, Dataset):
+        raise WrongUsage(
+            f"A {type(data).__name__} can't measure a training run.",
+            "Give the name of a prepared dataset, or (X_test, y_test).",
+        )
+    if data.target is None:
+        raise WrongUsage(f"The dataset {data.name!r} has no target.", "Prepare it with --target.")
+    X, y = _test_rows(data)
+    return Unseen(dataset=data, X=X, y=y, given=True, trust={"unseen rows": "as prepared"})
+
+
+def _test_rows(dataset: Dataset) -> tuple[Any, Any]:
+    bound = dataset.bindings
+    if "X_test" in bound:
+        return bound["X_test"], bound["y_test"]
+    _, test = store.datasets.frames(dataset)
+    return test.drop(columns=[dataset.target]), test[dataset.target]
+
+
+def _joined(X: Any, y: Any, dataset: Dataset | None) -> Any:
+    """Features and target in the order of the recorded schema, as the digest was taken."""
+    if dataset is None or not hasattr(X, "assign"):
+        return X
+    whole = X.assign(**{str(dataset.target): y})
+    order = [c.name for c in dataset.schema if c.name in whole.columns]
+    return whole[order]
+
+
+def _scores(model: Any, X: Any) -> Any:
+    """What ranks the rows: probabilities, else a decision function, else nothing."""
+    for method in ("predict_proba", "decision_function"):
+        if callable(getattr(model, method, None)):
+            return getattr(model, method)(X)
+    return None
+
+
+def _example(X: Any) -> Any:
+    """The first rows, integers widened to floats: production rows may lack a value."""
+    head = X[:EXAMPLE_ROWS] if not hasattr(X, "head") else X.head(EXAMPLE_ROWS)
+    if hasattr(head, "select_dtypes"):
+        integers = head.select_dtypes("integer").columns
+        head = head.astype(dict.fromkeys(integers, "float64"))
+    return head
