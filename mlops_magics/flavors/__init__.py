@@ -1,1 +1,24 @@
+"""How a framework's model is recognised, described, saved and loaded again.
 
+A flavor is one class (`Flavor`) and one entry-point line. This room knows no MLflow: it says
+how MLflow is to save a model, and reads the folder that MLflow wrote by itself, so that a
+prediction server needs neither MLflow nor its second of imports.
+
+Nothing here imports a framework before one of its models is met.
+"""
+
+from mlops_magics.flavors.base import Flavor, Input, Param, Predictor, Reader
+from mlops_magics.flavors.folder import ModelFolder, digest
+from mlops_magics.flavors.registry import load, recognise
+
+__all__ = [
+    "Flavor",
+    "Input",
+    "ModelFolder",
+    "Param",
+    "Predictor",
+    "Reader",
+    "digest",
+    "load",
+    "recognise",
+]

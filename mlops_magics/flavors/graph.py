@@ -1,0 +1,119 @@
+"""Which packages and which local code a model needs, from the objects that it is made of.
+
+MLflow finds out by importing the model in a second process, which takes seconds. Here the
+model is pickled to nowhere, and each class and function that the pickler meets is noted.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import sys
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cloudpickle
+
+#: Modules that are not called as their package is, for a quick answer.
+KNOWN = {"sklearn": "scikit-learn", "yaml": "PyYAML", "PIL": "pillow", "cv2": "opencv-python"}
+
+
+def modules(obj: Any) -> set[str]:
+    """The modules of everything that `obj` is made of, ``__main__`` included.
+
+    An object that can't be pickled at all gives what was met until then.
+    """
+    collector = _Collector()
+    try:
+        collector.dump(obj)
+    except Exception:  # whatever a framework's own reducer raises; saving will say it
+        collector.met.add(type(obj).__module__)
+    return collector.met
+
+
+class _Nowhere(io.RawIOBase):
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return len(data)
+
+
+class _Collector(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
+    def __init__(self) -> None:
+        self.met: set[str] = set()
+        # Protocol 5 hands large arrays to the callback instead of copying them.
+        super().__init__(_Nowhere(), protocol=5, buffer_callback=lambda buffer: None)
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, ModuleType):
+            self.met.add(obj.__name__)
+        elif module := getattr(obj if callable(obj) else type(obj), "__module__", None):
+            self.met.add(str(module))
+            self.met.add(str(type(obj).__module__))
+        return super().reducer_override(obj)
+
+
+def packages(met: set[str]) -> dict[str, str]:
+    """The installed packages behind modules, as name → version."""
+    found = {}
+    for module in met:
+        if (package := _package(module)) is not None:
+            found[package.metadata["Name"]] = package.version
+    return found
+
+
+def local_code(met: set[str]) -> list[str]:
+    """Files and folders of modules that belong to no installed package: the user's own."""
+    found = set()
+    for module in met:
+        top = module.partition(".")[0]
+        if top in sys.stdlib_module_names or top == "__main__" or _package(module) is not None:
+            continue
+        file = getattr(sys.modules.get(top), "__file__", None)
+        if file is None:
+            continue  # made while running, and pickled by value
+        path = Path(file)
+        found.add(str(path.parent if path.name == "__init__.py" else path))
+    return sorted(found)
+
+
+@cache
+def _package(module: str) -> metadata.Distribution | None:
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names or top == "__main__":
+        return None
+    file = _file(module)
+    for name in dict.fromkeys((KNOWN.get(top, top), top)):
+        try:
+            package = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue
+        # A package may be called as a file of the user's is.
+        if file is None or file.is_relative_to(Path(str(package.locate_file(""))).resolve()):
+            return package
+    for name in _by_module().get(top, []):
+        package = metadata.distribution(name)
+        where = {Path(str(f.locate())).resolve() for f in package.files or []}
+        if file is None or file in where:
+            return package
+    return None
+
+
+def _file(module: str) -> Path | None:
+    loaded = sys.modules.get(module) or sys.modules.get(module.partition(".")[0])
+    if file := getattr(loaded, "__file__", None):
+        return Path(file).resolve()
+    try:
+        spec = importlib.util.find_spec(module.partition(".")[0])
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin).resolve() if spec and spec.origin and spec.has_location else None
+
+
+@cache
+def _by_module() -> dict[str, list[str]]:
+    return {k: list(v) for k, v in metadata.packages_distributions().items()}

@@ -1,0 +1,54 @@
+"""Which flavor an object or a saved model belongs to."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from mlops_magics import plugins
+from mlops_magics.errors import BadData
+from mlops_magics.flavors import folder as folders
+from mlops_magics.flavors.base import Flavor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mlops_magics.flavors.base import Predictor, Reader
+
+#: Opens whatever no other flavor does, so it is asked last.
+FALLBACK = "pyfunc"
+
+
+@cache
+def _registered() -> tuple[Reader, ...]:
+    names = sorted(plugins.names("flavor"), key=lambda name: (name == FALLBACK, name))
+    return tuple(plugins.load("flavor", name)() for name in names)
+
+
+def recognise(obj: Any) -> Flavor | None:
+    """The flavor of a model; ``None`` when no installed one knows the object."""
+    if isinstance(obj, type):
+        return None
+    live = (flavor for flavor in _registered() if isinstance(flavor, Flavor))
+    return next((flavor for flavor in live if flavor.recognises(obj)), None)
+
+
+def load(path: Path) -> Predictor:
+    """Load a saved model, without MLflow where its flavor can.
+
+    Only for a folder whose digest the caller has checked: what is not skops is a pickle, and a
+    pickle runs code.
+
+    Raises
+    ------
+    BadData
+        If the folder is no saved model, or no installed flavor opens it.
+    """
+    meta = folders.read(path)
+    for reader in _registered():
+        if reader.opens(meta):
+            return reader.load(path, meta)
+    raise BadData(
+        f"No installed flavor opens {path} (saved as {', '.join(meta.flavors) or 'nothing'}).",
+        f"Installed: {', '.join(plugins.names('flavor'))}.",
+    )

@@ -1,0 +1,149 @@
+"""Which types a model file may name when it is read without pickle.
+
+skops trusts scikit-learn's public estimators and asks about everything else. MLflow keeps the
+answer in the model's own folder, where whoever wrote the model could also have written the
+answer. So the answer stands here, type by type, each looked at: it holds data, or is a
+function of data, and does nothing when it is rebuilt. What is not on the list is saved by
+cloudpickle, which is loaded only when its digest is the recorded one.
+
+Not on the list, on purpose: scipy's distributions (rebuilding one runs code made from its own
+fields) and anything of the user's.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mlops_magics.errors import NotIntact
+
+_REVIEWED: dict[str, str] = {
+    "functools": "partial",  # of a function that must itself be trusted
+    "numpy": "dtype mean",
+    "scipy._lib.array_api_compat.numpy._aliases": "asarray",
+    "scipy.interpolate._bsplines": "BSpline",
+    "scipy.sparse._csr": "csr_matrix csr_array",
+    "scipy.sparse._csc": "csc_matrix csc_array",
+    "sklearn._loss.loss": "HalfTweedieLoss HalfTweedieLossIdentity HalfMultinomialLoss",
+    "sklearn.calibration": "_CalibratedClassifier _SigmoidCalibration _TemperatureScaling",
+    "sklearn.cluster._bisect_k_means": "_BisectingTree",
+    "sklearn.cluster._kmeans": "_kmeans_single_lloyd _kmeans_single_elkan",
+    "sklearn.ensemble._hist_gradient_boosting.predictor": "TreePredictor",
+    "sklearn.feature_selection._mutual_info": "mutual_info_classif mutual_info_regression",
+    "sklearn.feature_selection._univariate_selection": (
+        "chi2 f_classif f_oneway f_regression r_regression"
+    ),
+    "sklearn.gaussian_process._gpc": "_BinaryGaussianProcessClassifierLaplace",
+    "sklearn.gaussian_process.kernels": (
+        "CompoundKernel ConstantKernel DotProduct ExpSineSquared Exponentiation Hyperparameter "
+        "Matern PairwiseKernel Product RBF RationalQuadratic Sum WhiteKernel"
+    ),
+    "sklearn.metrics._classification": (
+        "accuracy_score balanced_accuracy_score brier_score_loss cohen_kappa_score "
+        "d2_brier_score d2_log_loss_score f1_score fbeta_score hamming_loss jaccard_score "
+        "log_loss matthews_corrcoef precision_score recall_score zero_one_loss"
+    ),
+    "sklearn.metrics._dist_metrics": "EuclideanDistance64 EuclideanDistance32",
+    "sklearn.metrics._ranking": "average_precision_score roc_auc_score top_k_accuracy_score",
+    "sklearn.metrics._regression": (
+        "d2_absolute_error_score explained_variance_score max_error mean_absolute_error "
+        "mean_absolute_percentage_error mean_gamma_deviance mean_pinball_loss "
+        "mean_poisson_deviance mean_squared_error mean_squared_log_error median_absolute_error "
+        "r2_score root_mean_squared_error root_mean_squared_log_error"
+    ),
+    "sklearn.metrics._scorer": "_CurveScorer _MultimetricScorer _PassthroughScorer _Scorer",
+    "sklearn.model_selection._split": (
+        "GroupKFold GroupShuffleSplit KFold LeaveOneGroupOut LeaveOneOut LeavePGroupsOut "
+        "LeavePOut PredefinedSplit RepeatedKFold RepeatedStratifiedKFold ShuffleSplit "
+        "StratifiedGroupKFold StratifiedKFold StratifiedShuffleSplit TimeSeriesSplit"
+    ),
+    "sklearn.multiclass": "_ConstantPredictor",
+    "sklearn.neighbors._ball_tree": "BallTree BallTree64",
+    "sklearn.neighbors._kd_tree": "KDTree KDTree64",
+    "sklearn.neural_network._stochastic_optimizers": "AdamOptimizer SGDOptimizer",
+    "sklearn.tree._tree": "Tree",
+    "sklearn.utils._bunch": "Bunch",
+    "sklearn.utils._metadata_requests": "MetadataRequest MethodMetadataRequest",
+    "sklearn.utils.validation": "check_array",
+    "skrub._apply_to_cols": "ApplyToCols",
+    "skrub._apply_to_each_col": "ApplyToEachCol",
+    "skrub._check_input": "CheckInputDataFrame",
+    "skrub._clean_categories": "CleanCategories",
+    "skrub._clean_null_strings": "CleanNullStrings",
+    "skrub._dataframe._common": "is_any_date is_categorical is_numeric",
+    "skrub._datetime_encoder": "DatetimeEncoder",
+    "skrub._drop_uninformative": "DropUninformative",
+    "skrub._duration_to_float": "DurationToFloat",
+    "skrub._string_encoder": "StringEncoder",
+    "skrub._table_vectorizer": "PassThrough ShortReprDict TableVectorizer _created_by_predicate",
+    "skrub._to_categorical": "ToCategorical",
+    "skrub._to_datetime": "ToDatetime",
+    "skrub._to_float": "ToFloat",
+    "skrub._to_str": "ToStr",
+    "skrub.selectors._base": "All And Cols Filter Sub",
+    "skrub.selectors._selectors": "_cardinality_below",
+}
+
+ALLOWED = frozenset(f"{module}.{n}" for module, names in _REVIEWED.items() for n in names.split())
+
+
+def refused(types: Iterable[str]) -> list[str]:
+    """Those of `types` that may not be loaded without pickle, sorted."""
+    return sorted(t for t in types if t not in ALLOWED and not _is_estimator_of_sklearn(t))
+
+
+def load(path: Path) -> Any:
+    """Read a skops file, trusting what this list trusts and nothing that the file says.
+
+    Raises
+    ------
+    NotIntact
+        If the file names a type that is not on the list.
+    """
+    io = _skops()
+    named = io.get_untrusted_types(file=path)
+    if strange := refused(named):
+        raise NotIntact(
+            f"{path} names {', '.join(strange[:5])}, which no model saved here does.",
+            "It is not loaded.",
+        )
+    return io.load(path, trusted=named)
+
+
+#: Set by a process that only serves.
+lean = False
+
+
+def _skops() -> Any:
+    """skops, and in a process that only serves without its walk through scikit-learn.
+
+    skops imports every module of scikit-learn to learn the names of its estimators, a quarter
+    of a server's start. There it is told that there are none, and `_is_estimator_of_sklearn`
+    looks at those that the file names. Never so in a user's process: skops would keep it.
+    """
+    if lean and "skops.io" not in sys.modules:
+        import sklearn.utils
+
+        discover, sklearn.utils.all_estimators = sklearn.utils.all_estimators, list
+        try:
+            return importlib.import_module("skops.io")
+        finally:
+            sklearn.utils.all_estimators = discover
+    return importlib.import_module("skops.io")
+
+
+def _is_estimator_of_sklearn(name: str) -> bool:
+    module, _, attribute = name.rpartition(".")
+    if not module.startswith("sklearn."):
+        return False
+    from sklearn.base import BaseEstimator
+
+    found = getattr(importlib.import_module(module), attribute, None)
+    return (
+        isinstance(found, type)
+        and issubclass(found, BaseEstimator)
+        and found.__module__.startswith("sklearn.")
+    )
