@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mlops_magics.evidence import (
         canonical,
         code,
+        columns,
         data,
         environment,
         features,
@@ -24,6 +25,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     [
         "canonical",
         "code",
+        "columns",
         "data",
         "environment",
         "features",
