@@ -92,6 +92,10 @@ class Record:
     def __str__(self) -> str:
         return str(pkgutil.resolve_name(RENDERERS["text/plain"])(self))
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """IPython's plain text; a bare ``repr`` stays the dataclass's own."""
+        printer.text(str(self))
+
     def _repr_html_(self) -> str:
         return str(pkgutil.resolve_name(RENDERERS["text/html"])(self))
 
@@ -423,6 +427,13 @@ class Diagnosis(Record):
     @property
     def exit_code(self) -> int:  # type: ignore[override]
         return 0 if all(c.passed for c in self.checks if c.required) else 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written(Record):
+    """A file that was written for the user."""
+
+    path: str
 
 
 @dataclass(frozen=True, kw_only=True)

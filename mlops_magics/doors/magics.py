@@ -116,9 +116,10 @@ class Cells:
         }
         try:
             record = training.close(error, cell)
-        except MlopsError as own:
+        except Exception as error_of_ours:
             # A handler's exception is only printed; the cell itself must fail, so that a headless
             # run stops here.
+            own = _told(error_of_ours, training)
             result.error_in_exec = own
             self.shell._showtraceback(type(own), own, own._render_traceback_())
             return
@@ -128,6 +129,16 @@ class Cells:
             display(record)
         else:
             notebook.tell_failure(record)
+
+
+def _told(error: Exception, training: Training) -> MlopsError:
+    if isinstance(error, MlopsError):
+        return error
+    return StepFailed(
+        f"The cell succeeded, but its run {training.run_id} could not be recorded whole: "
+        f"{type(error).__name__}: {error}.",
+        "This is a fault of mlops_magics; the run is marked as failed.",
+    )
 
 
 def _open(shell: InteractiveShell, found: Declaration, line: str, body: str) -> Training:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlops_magics import evidence, records, settings, store
+from mlops_magics import evidence, records, store
 
 #: Set by a headless run: the file to which each finished step appends one line.
 JOURNAL = "MLOPS_JOURNAL"
@@ -25,13 +25,15 @@ class Step:
     def __init__(self, verb: str, experiment: str, arguments: Mapping[str, Any]) -> None:
         self.verb = verb
         self.experiment = experiment
-        self.arguments = {k: _shown(v) for k, v in arguments.items()}
+        self.arguments = evidence.secrets.mask({k: _shown(v) for k, v in arguments.items()})
         self.started = records.now()
         self.meter = evidence.resources.Meter()
         self.who = evidence.environment.who()
         self.notebook = evidence.environment.notebook()
         self.git = evidence.code.git()
         self.run_id = ""
+        #: What the work itself used, where a verb knows when it ended; else all of the step.
+        self.used: dict[str, Any] = {}
         #: One line for `history`, and what a headless run's record says of the step.
         self.summary: dict[str, Any] = {}
         self.extra: dict[str, Any] = {}
@@ -85,7 +87,7 @@ class Step:
     def close(self, status: str, error: BaseException | None = None) -> None:
         """Store the common evidence and close the run with how it ended."""
         ended = records.now()
-        used = self.meter.read()
+        used = self.used or self.meter.read()
         body = {
             "schema_version": records.SCHEMA_VERSION,
             "verb": self.verb,
@@ -196,8 +198,3 @@ def _closing(close: Callable[..., None]) -> Iterator[None]:
         raise
     else:
         close("finished")
-
-
-def actor() -> str:
-    """Who acts."""
-    return settings.load().actor

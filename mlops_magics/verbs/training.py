@@ -80,6 +80,8 @@ class Training:
         status = "finished"
         if error is not None:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        # The code's own time and memory; what follows is our part.
+        step.used = used = step.meter.read()
         learned: dict[str, Any] = {"status": status}
         trouble: BaseException | None = error
         try:
@@ -99,7 +101,6 @@ class Training:
                 step.close(status, trouble)
             finally:
                 store.runs.deactivate(step.run_id, self._outer, status)
-        used = step.meter.read()
         self.record = Run(
             run_id=step.run_id,
             name=self.name,

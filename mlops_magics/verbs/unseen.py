@@ -118,7 +118,7 @@ class Unseen:
         signature = store.versions.infer_signature(example, predictions[:EXAMPLE_ROWS])
         names = list(dict.fromkeys([*goals.metrics.default_metrics(task), *filter(None, [metric])]))
         scores = _scores(model, X)
-        measured, notes = goals.metrics.measure(
+        measured = goals.metrics.measure(
             task,
             self.y,
             predictions,
@@ -128,7 +128,11 @@ class Unseen:
             names,
         )
         return Measured(
-            task=task, metrics=measured, notes=notes, signature=signature, example=example
+            task=task,
+            metrics=dict(measured),
+            notes=[f"{name} was not measured: {why}" for name, why in measured.undefined.items()],
+            signature=signature,
+            example=example,
         )
 
 
@@ -143,7 +147,7 @@ def find(data: Any, metric: str = "") -> Unseen:
         If `data` is neither a dataset nor ``(X, y)``.
     """
     if metric:
-        goals.metrics.get(metric)
+        goals.metrics.find(metric)
     if data is None or (isinstance(data, str) and not data):
         return Unseen(dataset=session.latest())
     if isinstance(data, tuple) and len(data) == 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from mlops_magics.doors.views.card import (
@@ -83,7 +84,7 @@ def _distribution(profile: Any) -> Any:
     histogram = profile.get("histogram") or {}
     counts, edges = histogram.get("counts"), histogram.get("edges")
     if counts and sum(counts):
-        labels = [f"{show(float(a))} to {show(float(b))}" for a, b in zip(edges, edges[1:])]  # noqa: B905
+        labels = [f"{show(float(a))} to {show(float(b))}" for a, b in itertools.pairwise(edges)]
         return _one_sided(labels, counts)
     categories = profile.get("categories") or {}
     top = dict(sorted(categories.items(), key=lambda kv: -kv[1])[:12])
@@ -115,7 +116,7 @@ def run(record: Run) -> Card:
         **({"model": f"{record.model} (@candidate)"} if record.model else {}),
         **({"estimator": record.estimator} if record.estimator else {}),
         **({"data": f"{record.dataset} {short(record.digest)}"} if record.dataset else {}),
-        **{k: v for k, v in record.trust.items()},
+        **record.trust,
         "took": f"{seconds(record.duration)}, {seconds(used.get('cpu_s', 0))} of CPU, "
         f"at most {size(used.get('peak_memory_bytes', 0))} of memory",
         "parameters": f"{len(record.params)} recorded" if record.params else "none recorded",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -133,7 +134,7 @@ def _bars(feature: Mapping[str, Any]) -> Any:
     labels = histogram.get("labels")
     if not labels:
         edges = [float(e) for e in histogram.get("edges", [])]
-        labels = [f"{show(a)} to {show(b)}" for a, b in zip(edges, edges[1:], strict=False)]
+        labels = [f"{show(a)} to {show(b)}" for a, b in itertools.pairwise(edges)]
     return Bars([str(v) for v in labels], _shares(was), _shares(now))
 
 

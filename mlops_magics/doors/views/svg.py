@@ -22,7 +22,8 @@ def bars(picture: Bars) -> str:
         parts.append(
             f'<g>{title}<rect class="now" x="{x + 1:.1f}" y="{HEIGHT * (1 - now / top):.1f}" '
             f'width="{max(step - 2, 1):.1f}" height="{HEIGHT * now / top:.1f}"/>'
-            f'<path class="was" d="M{x + 0.5:.1f} {HEIGHT * (1 - was / top):.1f}h{step - 1:.1f}"/></g>'
+            f'<path class="was" d="M{x + 0.5:.1f} {HEIGHT * (1 - was / top):.1f}'
+            f'h{step - 1:.1f}"/></g>'
         )
     summary = escape(
         "; ".join(

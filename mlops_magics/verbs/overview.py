@@ -1,0 +1,44 @@
+"""`status`: everything at a glance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlops_magics import settings, store, targets
+from mlops_magics.records import Overview
+from mlops_magics.verbs.declaration import verb
+
+
+@verb()
+def status() -> Overview:
+    """Show models, aliases, last verdicts, deployments and their health.
+
+    Runs whose process is gone are closed as killed, and named.
+
+    Returns
+    -------
+    Overview
+    """
+    closed = store.runs.sweep()
+    return Overview(
+        store=settings.load().tracking_uri,
+        models=tuple(_model(name) for name in store.versions.names()),
+        deployments=tuple(targets.state.all()),
+        closed_runs=tuple(closed),
+    )
+
+
+def _model(name: str) -> dict[str, Any]:
+    versions = store.versions.of(name)
+    if not versions:
+        return {"name": name, "version": 0, "aliases": [], "verdict": None}
+    newest = versions[0]
+    passed = newest.tags.get("mlops.verdict.passed")
+    return {
+        "name": name,
+        "version": newest.number,
+        "aliases": [f"{a} = {v.number}" for v in versions for a in v.aliases],
+        "verdict": None if passed is None else passed.lower() == "true",
+        "estimator": newest.estimator,
+        "metric": newest.tags.get("mlops.metric", ""),
+    }
