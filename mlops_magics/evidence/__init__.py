@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         profile,
         resources,
         seal,
+        secrets,
         splitting,
         tables,
     )
@@ -33,6 +34,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "profile",
         "resources",
         "seal",
+        "secrets",
         "splitting",
         "tables",
     ],
