@@ -19,8 +19,19 @@ SMALL = pd.DataFrame({"a": [1, 2], "b": ["x", "ü"]})
 
 @pytest.mark.parametrize(
     "name",
-    "a.csv a.CSV a.csv.gz a.tsv a.tsv.bz2 a.parquet a.feather a.jsonl a.ndjson.gz a.json "
-    "a.v2.json.xz".split(),
+    [
+        "a.csv",
+        "a.CSV",
+        "a.csv.gz",
+        "a.tsv",
+        "a.tsv.bz2",
+        "a.parquet",
+        "a.feather",
+        "a.jsonl",
+        "a.ndjson.gz",
+        "a.json",
+        "a.v2.json.xz",
+    ],
 )
 def test_reads_files(name: str, tmp_path: Path) -> None:
     file = tmp_path / name
