@@ -80,11 +80,11 @@ def load(start: Path | None = None, **arguments: Any) -> Settings:
     import platformdirs
 
     root, found = _read_file(Path(start or Path.cwd()).resolve())
-    known = {f.name: f.type for f in fields(Settings)} | {}
+    known = {f.name for f in fields(Settings)}
     for name in (*found, *arguments):
         if name not in known or name == "root":
-            raise UnknownName("setting", name, set(known) - {"root"}, "See `mlops init`.")
-    given = found | _read_environment(set(known)) | arguments
+            raise UnknownName("setting", name, known - {"root"}, "See `mlops init`.")
+    given = {**found, **_read_environment(known), **arguments}
 
     def path(name: str, default: Path) -> Path:
         return (root / Path(str(given.get(name, default))).expanduser()).resolve()

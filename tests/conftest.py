@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -35,3 +37,40 @@ def credit_csv() -> Path:
 @pytest.fixture
 def credit(credit_csv: Path) -> pd.DataFrame:
     return pd.read_csv(credit_csv)
+
+
+@pytest.fixture
+def names(credit: pd.DataFrame) -> dict[str, Any]:
+    """What a notebook has bound before it trains: a split, and a pipeline to fit."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import train_test_split
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    numbers = credit[["Seniority", "Time", "Age", "Amount", "Price"]]
+    X_train, X_test, y_train, y_test = train_test_split(
+        numbers, credit["Status"], random_state=0, stratify=credit["Status"]
+    )
+    return {
+        "X_train": X_train,
+        "X_test": X_test,
+        "y_train": y_train,
+        "y_test": y_test,
+        "fresh": lambda **options: make_pipeline(
+            StandardScaler(), LogisticRegression(max_iter=500, **options)
+        ),
+    }
+
+
+@pytest.fixture
+def ip(names: dict[str, Any]) -> Iterator[Any]:
+    """A real IPython shell with the extension loaded and the split bound."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell(colors="nocolor")
+    shell.run_line_magic("load_ext", "mlops_magics")
+    shell.user_ns.update(names)
+    yield shell
+    shell.run_line_magic("unload_ext", "mlops_magics")
+    shell.history_manager.end_session()
+    shell.history_manager.enabled = False

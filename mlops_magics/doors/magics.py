@@ -94,7 +94,7 @@ class Cells:
     def begin(self, line: str) -> None:
         """Open the run (the line magic that `transform` leaves)."""
         name, _, rest = line.partition(" ")
-        raw = self.info.raw_cell if self.info else ""
+        raw = str(self.info.raw_cell or "") if self.info else ""
         _, _, body = raw.lstrip("\n").partition("\n")
         self.training = _open(self.shell, declaration.find(name), rest, body)
 
@@ -105,13 +105,14 @@ class Cells:
 
     def after(self, result: ExecutionResult) -> None:
         """Close the run with how the cell ended (``post_run_cell``)."""
-        if self.training is None or result.info is not self.info:
+        info = result.info
+        if self.training is None or info is None or info is not self.info:
             return
         training, self.training = self.training, None
         error = result.error_before_exec or result.error_in_exec
         cell = {
-            "raw": result.info.raw_cell,
-            "id": getattr(result.info, "cell_id", None),
+            "raw": info.raw_cell,
+            "id": getattr(info, "cell_id", None),
             "execution_count": result.execution_count,
         }
         try:
@@ -154,18 +155,20 @@ def load(shell: InteractiveShell) -> None:
     if getattr(shell, _ATTRIBUTE, None) is not None:
         return  # %reload_ext unloads first
     cells = Cells(shell)
+    # IPython's own annotation of this method takes the class for its first argument.
+    register: Callable[..., None] = shell.register_magic_function
     replaced: dict[str, Callable[..., Any]] = {}
     for name, found in declaration.declarations().items():
         present = shell.find_line_magic(name)
         if present is not None:
             replaced[name] = present
         magic = VerbMagic(shell, found, original=present)
-        shell.register_magic_function(magic, "line", name)
+        register(magic, "line", name)
         if found.body:
-            shell.register_magic_function(magic, "cell", name)
-        for prefix in ("%", "%%", ""):
+            register(magic, "cell", name)
+        for prefix in ("%", "%%"):
             shell.set_hook("complete_command", _complete, str_key=f"{prefix}{name}")
-    shell.register_magic_function(cells.begin, "line", BEGIN)
+    register(cells.begin, "line", BEGIN)
     shell.input_transformers_cleanup.append(cells.transform)
     shell.events.register("pre_run_cell", cells.before)
     shell.events.register("post_run_cell", cells.after)

@@ -125,14 +125,14 @@ def parse(name: str, words: Sequence[str]) -> inspect.BoundArguments:
 
 def _sentence(name: str, error: cyclopts.CycloptsError) -> str:
     if isinstance(error, cyclopts.UnknownOptionError):
-        option = str(error.token.value) if error.token else ""
+        option = str(error.token.keyword or error.token.value) if error.token else ""
         return f"{name} has no option {option!r}. {did_you_mean(option, options(name))}"
     if isinstance(error, cyclopts.UnusedCliTokensError):
         extra = " ".join(error.unused_tokens or [])
         return f"{name} does not take {extra!r} here."
     if isinstance(error, cyclopts.MissingArgumentError) and error.argument is not None:
         missing = error.argument.name
-        if not error.argument.tokens and not error.argument.parameter.name[0].startswith("-"):
+        if not missing.startswith("-"):
             return f"{name} needs {missing.upper()}."
         return f"The option {missing} of {name} needs a value."
     return f"{name}: {' '.join(str(error).split())}"

@@ -250,17 +250,6 @@ def _trust_of_code(step: Step) -> dict[str, Any]:
 @overload
 def train(
     name: str,
-    script: Literal[""] = ...,
-    *,
-    data: Data = ...,
-    metric: str = ...,
-    model: str = ...,
-    message: str = ...,
-    tag: Sequence[str] = ...,
-) -> Training: ...
-@overload
-def train(
-    name: str,
     script: str | Path,
     *,
     data: Data = ...,
@@ -269,6 +258,17 @@ def train(
     message: str = ...,
     tag: Sequence[str] = ...,
 ) -> Run: ...
+@overload
+def train(
+    name: str,
+    script: Literal[""] = ...,
+    *,
+    data: Data = ...,
+    metric: str = ...,
+    model: str = ...,
+    message: str = ...,
+    tag: Sequence[str] = ...,
+) -> Training: ...
 @verb(body="script", code=True)
 def train(
     name: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mlops_magics import evidence, goals, store
 from mlops_magics.errors import WrongUsage
@@ -116,16 +116,20 @@ class Unseen:
                 ],
             )
         signature = store.versions.infer_signature(example, predictions[:EXAMPLE_ROWS])
-        names = list(dict.fromkeys([*goals.metrics.default_metrics(task), *filter(None, [metric])]))
+        if task not in ("classification", "regression"):
+            note = f"A {type(model).__name__} neither classifies nor predicts numbers: no metrics."
+            return Measured(task=task, notes=[note], signature=signature, example=example)
+        known = cast(Literal["classification", "regression"], task)
+        names = [*goals.metrics.default_metrics(known), *([metric] if metric else [])]
         scores = _scores(model, X)
         measured = goals.metrics.measure(
-            task,
+            known,
             self.y,
             predictions,
             scores,
             getattr(model, "classes_", None),
             self.positive,
-            names,
+            dict.fromkeys(names),
         )
         return Measured(
             task=task,

@@ -82,7 +82,7 @@ def dataset(record: Dataset) -> Card:
 
 def _distribution(profile: Any) -> Any:
     histogram = profile.get("histogram") or {}
-    counts, edges = histogram.get("counts"), histogram.get("edges")
+    counts, edges = histogram.get("counts"), histogram.get("edges") or ()
     if counts and sum(counts):
         labels = [f"{show(float(a))} to {show(float(b))}" for a, b in itertools.pairwise(edges)]
         return _one_sided(labels, counts)

@@ -49,7 +49,7 @@ def meter(picture: Meter) -> str:
     span = (high - low) or 1.0
 
     def x(value: float) -> float:
-        return 6 + (WIDTH - 12) * (value - low) / span
+        return float(6 + (WIDTH - 12) * (value - low) / span)
 
     parts = [f'<path class="base" d="M6 12h{WIDTH - 12}"/>']
     if picture.threshold is not None:
