@@ -1,1 +1,12 @@
+"""How data differs from what a model was trained on: distributions and quality."""
 
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from mlops_magics.drift import categorical, facts, numeric, quality, reading, report, shares
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, ["categorical", "facts", "numeric", "quality", "reading", "report", "shares"]
+)

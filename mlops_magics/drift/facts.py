@@ -1,0 +1,74 @@
+"""What monitoring found, as facts that goals are judged on.
+
+The names are those of the goal language: ``drift(Income)``, ``missing(Income)``,
+``error_rate``, ``p95_latency`` (seconds), ``roc_auc``…
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mlops_magics.goals.judging import Subject
+
+
+def subject(
+    *,
+    name: str,
+    features: Iterable[Mapping[str, Any]],
+    service: Mapping[str, Any],
+    performance: Mapping[str, Any],
+    rows: int,
+) -> Subject:
+    """The facts of a monitoring record, or of what will become one.
+
+    Parameters
+    ----------
+    features : iterable of mapping
+        As `mlops_magics.drift.report.compare` gives them; the one named ``prediction`` with
+        ``role`` ``prediction`` is what the model answered.
+    service : mapping
+        ``requests``, ``error_rate`` and ``latency_ms`` (``p50``, ``p95``, ``p99``).
+    performance : mapping
+        ``metrics``: name → value; ``reason`` where there are none.
+    """
+    known: dict[str, float] = {"rows": float(rows)}
+    unknown: dict[str, str] = {}
+    for feature in features:
+        answer = feature.get("role") == "prediction"
+        key = "prediction_drift" if answer else f"drift({feature['name']})"
+        if feature.get("drift") is not None and feature["level"] != "not judged":
+            known[key] = float(feature["drift"])
+        else:
+            unknown[key] = str(feature["reason"]).rstrip(".")
+        if feature.get("missing") is not None and not answer:
+            known[f"missing({feature['name']})"] = float(feature["missing"])
+    for fact in ("requests", "error_rate"):
+        if service.get(fact) is not None:
+            known[fact] = float(service[fact])
+    for percentile, milliseconds in (service.get("latency_ms") or {}).items():
+        if milliseconds is not None:
+            known[f"{percentile}_latency"] = float(milliseconds) / 1000
+    known |= {k: float(v) for k, v in (performance.get("metrics") or {}).items() if v is not None}
+    silent = "no rows were seen" if not rows else "it was not part of the training data"
+    for metric in ("drift", "missing"):
+        unknown.setdefault(metric, silent)
+    unknown.setdefault("prediction_drift", "there are no earlier predictions to compare with")
+    for metric in ("error_rate", "p50_latency", "p95_latency", "p99_latency", "requests"):
+        if metric not in known:
+            unknown[metric] = (
+                "no request came in this time" if service else "no deployment was looked at"
+            )
+    return Subject(
+        name=name,
+        facts=known,
+        unknown=unknown,
+        problem=_why_no_other(performance),
+    )
+
+
+def _why_no_other(performance: Mapping[str, Any]) -> str:
+    """Why a metric that is not among the facts is not."""
+    if performance.get("metrics"):
+        return f"only {', '.join(performance['metrics'])} were measured"
+    return str(performance.get("reason") or "no labels were given (--labels DATA --on KEY)")

@@ -1,0 +1,202 @@
+"""Drift of numbers: exactly, between two samples, and against a profile of the training data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from mlops_magics.drift import shares
+from mlops_magics.drift.shares import Floats
+
+#: PSI is taken over the tenths of the reference.
+BINS = 10
+#: Bars of the picture.
+BARS = 20
+
+
+def kolmogorov_smirnov(one: ArrayLike, other: ArrayLike) -> tuple[float, float]:
+    """The largest distance of the two distribution functions, and its p-value.
+
+    As ``scipy.stats.ks_2samp(one, other, method="asymp")`` (Hodges 1958). With ties the p-value
+    errs to the safe side.
+    """
+    a, b = np.sort(np.asarray(one, float)), np.sort(np.asarray(other, float))
+    at = np.concatenate([a, b])
+    distance = np.abs(
+        np.searchsorted(a, at, side="right") / len(a)
+        - np.searchsorted(b, at, side="right") / len(b)
+    ).max()
+    return float(distance), ks_p(float(distance), len(a), len(b))
+
+
+def ks_p(distance: float, n: int, m: int) -> float:
+    """p-value of a two-sided Kolmogorov–Smirnov distance between n and m values."""
+    effective = max(1.0, float(np.round(n * m / (n + m))))
+    return float(np.clip(stats.kstwo.sf(distance, effective), 0.0, 1.0))
+
+
+def wasserstein(one: ArrayLike, other: ArrayLike) -> float:
+    """∫ |F − G| dx, the least mean distance that values must be moved; in the values' unit.
+
+    As ``scipy.stats.wasserstein_distance``.
+    """
+    a, b = np.sort(np.asarray(one, float)), np.sort(np.asarray(other, float))
+    points = np.sort(np.concatenate([a, b]))
+    widths = np.diff(points)
+    f = np.searchsorted(a, points[:-1], side="right") / len(a)
+    g = np.searchsorted(b, points[:-1], side="right") / len(b)
+    return float(np.sum(np.abs(f - g) * widths))
+
+
+class Reference:
+    """The distribution that a profile's quantiles describe.
+
+    The quantile i of N is the least value at which the distribution function F reaches i/N. So
+    at the last quantile that has a value v, F(v) is at least its i/N and below (i+1)/N, and just
+    below v, F is under the i/N of the first; what lies between is split in half.
+
+    Attributes
+    ----------
+    values : array
+        The distinct quantiles, ascending.
+    below, upto : array
+        F just below each, and at each.
+    """
+
+    def __init__(self, profile: Mapping[str, Any]) -> None:
+        quantiles = np.asarray(profile["quantiles"], dtype=float)
+        self.quantiles = quantiles
+        self.rows = int(profile["rows"]) - int(profile["missing"])
+        steps = len(quantiles) - 1
+        self.values, first = np.unique(quantiles, return_index=True)
+        last = np.r_[first[1:], len(quantiles)] - 1
+        # How much one value more or less moves F: half of it is the expected error.
+        half = 0.5 * min(1 / steps, 1 / max(int(profile["distinct"]), 1))
+        self.upto = np.where(last == steps, 1.0, last / steps + half)
+        self.below = np.where(first == 0, 0.0, first / steps - half)
+        # Between two values that follow each other, F does not fall.
+        self.upto = np.maximum.accumulate(np.clip(self.upto, 0.0, 1.0))
+        self.below = np.clip(np.maximum(self.below, np.r_[0.0, self.upto[:-1]]), 0.0, self.upto)
+
+    def cdf(self, at: ArrayLike) -> Floats:
+        """F, linear between the quantiles."""
+        x = np.asarray(at, dtype=float)
+        left = np.searchsorted(self.values, x, side="right") - 1
+        inside = np.clip(left, 0, len(self.values) - 2) if len(self.values) > 1 else left * 0
+        after = np.minimum(inside + 1, len(self.values) - 1)
+        width = self.values[after] - self.values[inside]
+        part = np.divide(x - self.values[inside], width, out=np.zeros_like(x), where=width > 0)
+        between = self.upto[inside] + part * (self.below[after] - self.upto[inside])
+        return np.where(left < 0, 0.0, np.where(x >= self.values[-1], 1.0, between))
+
+    def kolmogorov_smirnov(self, ordered: Floats) -> tuple[float, float]:
+        """Distance from sorted values, and its p-value."""
+        count = len(ordered)
+        upto = np.searchsorted(ordered, self.values, side="right") / count
+        below = np.searchsorted(ordered, self.values, side="left") / count
+        distance = float(max(np.abs(upto - self.upto).max(), np.abs(below - self.below).max()))
+        return distance, ks_p(distance, self.rows, count)
+
+    def wasserstein(self, ordered: Floats) -> float:
+        """∫ |Q − Q'| du over the quantile functions, by the trapezoid."""
+        levels = np.linspace(0, 1, len(self.quantiles))
+        theirs = np.quantile(ordered, levels, method="inverted_cdf")
+        return float(np.trapezoid(np.abs(self.quantiles - theirs), levels))
+
+    def edges(self) -> Floats:
+        """Inner edges of the bins of PSI: the tenths, each once.
+
+        Where the least value is itself a tenth (many equal values, or a constant), what lies
+        below it has a bin of its own.
+        """
+        step = (len(self.quantiles) - 1) // BINS
+        tenths = np.unique(self.quantiles[step:-1:step])
+        if tenths[0] == self.values[0]:
+            tenths = np.r_[np.nextafter(self.values[0], -np.inf), tenths]
+        return np.asarray(tenths)
+
+    def counts(self, edges: Floats) -> Floats:
+        """Rows in (−∞, e₁], (e₁, e₂] … (eₖ, ∞)."""
+        reached = np.r_[0.0, self.cdf(edges), 1.0]
+        return np.asarray(np.clip(np.diff(reached), 0.0, None) * self.rows)
+
+
+def compare(profile: Mapping[str, Any], values: Floats) -> dict[str, Any]:
+    """How numbers differ from a column's profile.
+
+    Parameters
+    ----------
+    profile : mapping
+        Of `mlops_magics.evidence.profile`, with quantiles.
+    values : array of shape (n,)
+        Missing ones as NaN; n > 0.
+
+    Returns
+    -------
+    dict
+        ``psi``, ``chance``, ``drift``, ``bins`` (edges and epsilon), ``jensen_shannon``; with
+        at least one value ``ks``, ``ks_p``, ``wasserstein`` (in the column's unit) and
+        ``wasserstein_std`` (in standard deviations of the reference), ``mean`` and
+        ``reference_mean``, ``histogram``; ``p``, uncorrected.
+    """
+    reference = Reference(profile)
+    ordered = np.sort(values[~np.isnan(values)])
+    missing = len(values) - len(ordered)
+    edges = reference.edges()
+    before = np.r_[reference.counts(edges), int(profile["missing"])]
+    binned = np.bincount(np.searchsorted(edges, ordered, side="left"), minlength=len(edges) + 1)
+    now = np.r_[binned, missing]
+    stability = shares.stability(before, now)
+    p = shares.missing_p((int(profile["missing"]), int(profile["rows"])), (missing, len(values)))
+    found: dict[str, Any] = {
+        "psi": stability.psi,
+        "chance": stability.chance,
+        "drift": stability.drift,
+        "bins": {"edges": edges, "missing": True, "epsilon": shares.EPSILON},
+        "jensen_shannon": shares.jensen_shannon(before, now),
+        "p": p,
+        "reference_mean": profile.get("mean"),
+    }
+    if not len(ordered):
+        return found
+    distance, ks = reference.kolmogorov_smirnov(ordered)
+    finite = ordered[np.isfinite(ordered)]
+    moved = reference.wasserstein(finite) if len(finite) else None
+    std = profile.get("std") or 0.0
+    return found | {
+        "ks": distance,
+        "ks_p": ks,
+        # The column drifts if its values or its gaps do: two tests, so Bonferroni over both.
+        "p": min(1.0, 2 * min(p, ks)) if p < 1.0 else ks,
+        "wasserstein": moved,
+        "wasserstein_std": moved / std if std > 0 and moved is not None else None,
+        "mean": float(finite.mean()) if len(finite) else None,
+        "histogram": _histogram(reference, finite),
+    }
+
+
+def _histogram(reference: Reference, ordered: Floats) -> dict[str, Any]:
+    """Shares of both sides in the same bars; what lies outside is in the first and the last.
+
+    The bars span the middle 99 % of both sides, or one absurd value would hide all others.
+    """
+    steps = len(reference.quantiles) - 1
+    low, high = reference.quantiles[[steps // 200, steps - steps // 200]]
+    if len(ordered):
+        now = np.quantile(ordered, [0.005, 0.995], method="inverted_cdf")
+        low, high = min(low, now[0]), max(high, now[1])
+    if not low < high:
+        low, high = low - 0.5, high + 0.5
+    edges = np.linspace(low, high, BARS + 1)
+    inner = edges[1:-1]
+    # Bars hold their right edge here as in `counts`, on both sides alike.
+    counts = np.bincount(np.searchsorted(inner, ordered, side="left"), minlength=BARS)
+    return {
+        "edges": edges,
+        "reference": reference.counts(inner) / max(reference.rows, 1),
+        "current": counts / max(len(ordered), 1),
+    }

@@ -1,0 +1,136 @@
+"""Data quality beside the training data: gaps, categories, ranges, types, constants, copies.
+
+Each finding is a sentence. A finding is made where it is more than noise (the tests are named
+below); it informs, and alarms only where a goal asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlops_magics.drift import categorical, reading, shares
+
+#: A share of missing values is worth a word when it rose by this much, and not by chance.
+MISSING_RISE = 0.05
+#: What would happen by chance less often than this is worth a word.
+ALPHA = 0.01
+#: Fewer rows than this say nothing about what is missing from them.
+FEWEST_ROWS = 30
+
+
+def find(
+    reference: Mapping[str, Mapping[str, Any]], current: pd.DataFrame, exclude: tuple[str, ...] = ()
+) -> list[str]:
+    """What is not as it was in training, one sentence each, column by column."""
+    found: list[str] = []
+    if len(current) == 0:
+        return found
+    for name, profile in reference.items():
+        if name in exclude:
+            continue
+        if name not in current.columns:
+            found.append(f"{name} is missing from the data.")
+            continue
+        read = reading.read(profile, current[name])
+        if read.note:
+            found.append(f"{name} {read.note}")
+        if read.values is not None:
+            found += [f"{name} {finding}" for finding in _column(profile, read.values)]
+    unknown = [str(c) for c in current.columns if str(c) not in reference and c not in exclude]
+    if unknown:
+        found.append(f"Not seen in training: {_some(unknown, 'column')}.")
+    return found + _copies(current)
+
+
+def _column(profile: Mapping[str, Any], values: pd.Series) -> list[str]:
+    findings = [*_gaps(profile, values)]
+    if profile["type"] in ("string", "boolean"):
+        findings += _categories(profile, values)
+    elif profile["type"] in ("integer", "number"):
+        findings += _range(profile, values.to_numpy(dtype=float))
+    if len(values) >= FEWEST_ROWS and int(profile["distinct"]) > 1:
+        given = values.dropna()
+        if len(given) and len(given) == len(values) and given.nunique() == 1:
+            findings.append(f"is {given.iloc[0]} in every one of {len(values)} rows.")
+    return findings
+
+
+def _gaps(profile: Mapping[str, Any], values: pd.Series) -> list[str]:
+    missing, rows = int(values.isna().sum()), len(values)
+    before = int(profile["missing"]) / max(int(profile["rows"]), 1)
+    if int(profile["rows"]) and int(profile["missing"]) == int(profile["rows"]) and missing < rows:
+        return [f"had no value in training and has {rows - missing} now."]
+    if missing == rows and before < 1:
+        return [f"has no value in {rows} rows; {before:.1%} were missing in training."]
+    p = shares.missing_p((int(profile["missing"]), int(profile["rows"])), (missing, rows))
+    if missing / rows - before >= MISSING_RISE and p < ALPHA:
+        return [f"is missing in {missing / rows:.1%} of rows, {before:.1%} in training."]
+    return []
+
+
+def _categories(profile: Mapping[str, Any], values: pd.Series) -> list[str]:
+    known: Mapping[str, int] = profile["categories"]
+    seen = categorical.counts(values)
+    total = sum(known.values()) + int(profile["other"])
+    found = []
+    new = {name: count for name, count in seen.items() if name not in known}
+    # Where training had more categories than the profile names, an unnamed one may be old.
+    if new and total and not profile["other"]:
+        share = sum(new.values()) / max(sum(seen.values()), 1)
+        kind = "new category" if len(new) == 1 else "new categories"
+        found.append(f"has {kind} {_some(list(new))} in {share:.1%} of rows.")
+    rows = sum(seen.values())
+    gone = [
+        name
+        for name, count in known.items()
+        if name not in seen and rows >= FEWEST_ROWS and _never(count / total, rows) < ALPHA
+    ]
+    if gone:
+        kind = "category" if len(gone) == 1 else "categories"
+        found.append(f"no longer has the {kind} {_some(gone)}.")
+    return found
+
+
+def _never(share: float, rows: int) -> float:
+    """Probability that a category of that share is not met in so many rows."""
+    return float((1 - share) ** rows)
+
+
+def _range(profile: Mapping[str, Any], values: np.ndarray[Any, Any]) -> list[str]:
+    found = []
+    infinite = int(np.isinf(values).sum())
+    if infinite and not profile.get("infinite"):
+        found.append(f"is infinite in {infinite} of {len(values)} rows.")
+    finite = values[np.isfinite(values)]
+    if profile["min"] is None or not len(finite):
+        return found
+    low, high = float(profile["min"]), float(profile["max"])
+    outside = int(((finite < low) | (finite > high)).sum())
+    # The next value of as many as were seen is outside their range once in (n + 1) / 2 times.
+    expected = 2 * len(finite) / (int(profile["rows"]) - int(profile["missing"]) + 1)
+    if outside > expected + 3 * np.sqrt(expected):
+        found.append(
+            f"is outside {low:g} to {high:g}, the range in training, in {outside} of "
+            f"{len(values)} rows (from {finite.min():g} to {finite.max():g})."
+        )
+    return found
+
+
+def _copies(current: pd.DataFrame) -> list[str]:
+    try:
+        copies = int(current.duplicated().sum())
+    except TypeError:  # lists and mappings have no hash
+        return []
+    if len(current) >= FEWEST_ROWS and copies / len(current) >= 0.05:
+        return [f"{copies} of {len(current)} rows are exact copies of another row."]
+    return []
+
+
+def _some(names: list[str], what: str = "") -> str:
+    shown = ", ".join(repr(n) if not what else n for n in names[:5])
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{what}{'s' if what and len(names) > 1 else ''} {shown}{more}".strip()

@@ -1,0 +1,162 @@
+"""Every feature of some data beside its profile from training, and whether it drifted.
+
+A feature has drifted when both hold:
+
+- the *size* of the change matters: PSI, less what chance gives in so few rows, is 0.2 or more
+  (`mlops_magics.drift.shares.stability`); between 0.1 and 0.2 the change is called moderate;
+- it is no accident: its p-value (Kolmogorov–Smirnov for numbers, χ² for categories), corrected
+  for the number of features by Benjamini and Hochberg's procedure, is at most 0.05.
+
+So a million rows do not make every difference an alarm, and thirty do not make noise one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from mlops_magics import records
+from mlops_magics.drift import categorical, numeric, reading, shares
+from mlops_magics.drift.quality import FEWEST_ROWS
+
+Profile = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """When a feature counts as drifted; `large` and `moderate` are of PSI less chance."""
+
+    large: float = 0.2
+    moderate: float = 0.1
+    alpha: float = 0.05
+
+
+def compare(
+    reference: Profile,
+    current: pd.DataFrame,
+    *,
+    rule: Rule | None = None,
+    exclude: tuple[str, ...] = (),
+) -> list[dict[str, Any]]:
+    """Judge each feature of the reference.
+
+    Parameters
+    ----------
+    reference : mapping
+        Column → profile, as `mlops_magics.evidence.profile.profile` makes it.
+    current : DataFrame
+        The same columns, any rows.
+    exclude : tuple of str
+        Columns to leave out, the target for one.
+
+    Returns
+    -------
+    list of dict
+        One a feature, in plain JSON types: ``name``, ``type``, ``drifted``, ``level`` (``none``,
+        ``moderate``, ``large``, ``changed`` or ``not judged``), ``reason``, ``rows``,
+        ``missing`` and ``reference_missing`` (shares), and where they can be computed ``psi``,
+        ``chance``, ``drift``, ``bins``, ``jensen_shannon``, ``p``, ``p_corrected``,
+        ``histogram`` (shares of both sides, over ``edges`` or ``labels``), for numbers ``ks``,
+        ``ks_p``, ``wasserstein``, ``wasserstein_std``, ``mean``, ``reference_mean``, for
+        categories ``chi2``, ``chi2_p``, ``cramers_v``.
+    """
+    chosen = rule or Rule()
+    names = {str(c): c for c in current.columns}
+    found = [
+        _measure(name, profile, current[names[name]] if name in names else None)
+        for name, profile in reference.items()
+        if name not in exclude
+    ]
+    tested = [f for f in found if "p" in f]
+    corrected = shares.correct([f["p"] for f in tested])
+    for feature, p in zip(tested, corrected, strict=True):
+        feature["p_corrected"] = p
+        feature |= _decide(feature, chosen)
+    return [records.jsonable(feature) for feature in found]
+
+
+def _measure(name: str, profile: Mapping[str, Any], values: pd.Series | None) -> dict[str, Any]:
+    kind = str(profile["type"])
+    rows = int(profile["rows"])
+    base: dict[str, Any] = {
+        "name": name,
+        "type": kind,
+        "drifted": False,
+        "level": "not judged",
+        "reason": "",
+        "reference_missing": int(profile["missing"]) / rows if rows else None,
+    }
+    if values is None:
+        reason = "The column is missing from the data."
+        return base | {"drifted": True, "level": "changed", "reason": reason}
+    base |= {"rows": len(values), "missing": float(values.isna().mean()) if len(values) else None}
+    reason = _no_comparison(kind, profile, len(values))
+    if reason:
+        return base | {"reason": reason}
+    read = reading.read(profile, values)
+    if read.values is None:
+        return base | {"drifted": True, "level": "changed", "reason": f"It {read.note}"}
+    if kind in ("integer", "number"):
+        return base | numeric.compare(profile, read.values.to_numpy(dtype=float))
+    return base | categorical.compare(profile, read.values)
+
+
+def _no_comparison(kind: str, profile: Mapping[str, Any], rows: int) -> str:
+    if rows == 0:
+        return "There are no rows."
+    if int(profile["missing"]) >= int(profile["rows"]):
+        return "It had no value in training, so there is nothing to compare with."
+    if kind == "datetime":
+        return "Times move on by themselves: their distribution is not compared."
+    if kind == "object":
+        return "Mixed values have no distribution to compare."
+    if kind in ("integer", "number") and not profile.get("quantiles"):
+        return "It had no finite value in training, so there is nothing to compare with."
+    return ""
+
+
+def _decide(feature: Mapping[str, Any], rule: Rule) -> dict[str, Any]:
+    if feature["rows"] < FEWEST_ROWS:
+        few = "1 row is" if feature["rows"] == 1 else f"{feature['rows']} rows are"
+        reason = f"{few} too few to judge ({FEWEST_ROWS} are needed)."
+        return {"drifted": False, "level": "not judged", "reason": reason}
+    drift, p = feature["drift"], feature["p_corrected"]
+    figures = f"PSI {feature['psi']:.3f} ({feature['chance']:.3f} by chance), p {_p(p)}"
+    if p > rule.alpha:
+        return {"drifted": False, "level": "none", "reason": f"No drift is seen: {figures}."}
+    if drift >= rule.large:
+        return {"drifted": True, "level": "large", "reason": f"Drifted: {figures}.{_how(feature)}"}
+    if drift >= rule.moderate:
+        reason = f"Moderate drift: {figures}.{_how(feature)}"
+        return {"drifted": False, "level": "moderate", "reason": reason}
+    return {"drifted": False, "level": "none", "reason": f"Hardly any drift: {figures}."}
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _how(feature: Mapping[str, Any]) -> str:
+    """What moved, in words."""
+    gaps = feature["missing"] - feature["reference_missing"]
+    if abs(gaps) >= 0.05:
+        return (
+            f" Missing in {feature['missing']:.1%} of rows, "
+            f"{feature['reference_missing']:.1%} in training."
+        )
+    if feature.get("mean") is not None and feature.get("reference_mean") is not None:
+        return f" The mean is {feature['mean']:.4g}, {feature['reference_mean']:.4g} in training."
+    histogram = feature.get("histogram") or {}
+    if "labels" in histogram:
+        moved = [
+            now - was for was, now in zip(histogram["reference"], histogram["current"], strict=True)
+        ]
+        at = max(range(len(moved)), key=lambda i: abs(moved[i]))
+        return (
+            f" {histogram['labels'][at]!r} is {histogram['current'][at]:.1%} of rows, "
+            f"{histogram['reference'][at]:.1%} in training."
+        )
+    return ""
