@@ -68,7 +68,7 @@ class Card:
 
 def show(value: Any) -> str:
     """A value for people: numbers to four significant digits, nothing for nothing."""
-    if value is None or value == "":
+    if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -77,7 +77,7 @@ def show(value: Any) -> str:
     if isinstance(value, float):
         if value.is_integer() and abs(value) < 1e15:
             return show(int(value)) if abs(value) >= 10 else f"{value:.1f}"
-        return f"{value:.4g}" if not 1e-4 <= abs(value) < 1e5 else f"{value:.4f}".rstrip("0")
+        return f"{value:.4g}" if abs(value) < 1e5 else f"{value:.3f}".rstrip("0").rstrip(".")
     if isinstance(value, Status):
         return f"{value.sign} {value.word}"
     if isinstance(value, Mapping):

@@ -1,0 +1,162 @@
+"""Each record in text and in HTML: escaped, without scripts, the same facts in both."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from mlops_magics import records
+from mlops_magics.doors import views
+from mlops_magics.records import Record
+
+HOSTILE = "<script>alert(1)</script>&\"'"
+
+
+def filled(kind: type[Record]) -> Record:
+    """A record of that kind whose every text is hostile and whose every list has an entry."""
+    hints = typing.get_type_hints(kind)
+    values = {}
+    for field in dataclasses.fields(kind):
+        if not field.metadata.get("private"):
+            values[field.name] = example(field.name, hints[field.name])
+    return kind(**values)
+
+
+def example(name: str, hint: Any) -> Any:
+    text = str(hint)
+    if name == "profile":
+        return {HOSTILE: {"mean": 1.0, "min": 0.0, "max": 2.0}}
+    if name == "features":
+        histogram = {"labels": [HOSTILE, "b"], "reference": [1, 2], "current": [2, 1]}
+        return ({"name": HOSTILE, "drifted": True, "psi": 0.5, "histogram": histogram},)
+    if name == "events":
+        keys = ("at", "verb", "status", "actor", "model", "summary", "run_id")
+        return (dict.fromkeys(keys, HOSTILE),)
+    if name == "models":
+        return ({"name": HOSTILE, "version": 1, "aliases": [HOSTILE], "verdict": True},)
+    if name == "steps":
+        return ({"step": HOSTILE, "figures": HOSTILE, "verb": HOSTILE},)
+    if name == "failed_cell":
+        return {"index": 1, "name": HOSTILE, "message": HOSTILE}
+    if name == "cells":
+        return {HOSTILE: 1} if "Mapping" in text else 3
+    if name == "metrics":
+        return {HOSTILE: 0.5}
+    for part, value in {
+        "GoalResult": (
+            records.GoalResult(text=HOSTILE + " >= 0.5", value=0.7, passed=True, reason=HOSTILE),
+        ),
+        "Deployment, ...": (filled(records.Deployment),) if "Deployment, ..." in text else (),
+        "Column": (records.Column(name=HOSTILE, type=HOSTILE),),
+        "Check": (records.Check(name=HOSTILE, passed=False, found=HOSTILE),),
+        "Verdict": filled(records.Verdict) if "records.Verdict" in text else None,
+        "Verification": filled(records.Verification) if "records.Verif" in text else None,
+        "Execution": filled(records.Execution) if "records.Execution" in text else None,
+        "Mapping": {HOSTILE: HOSTILE},
+        "tuple": (HOSTILE,),
+        "bool": True,
+        "int": 3,
+        "float": 0.25,
+    }.items():
+        if part in text:
+            return value
+    return HOSTILE
+
+
+KINDS = [
+    kind
+    for kind in vars(records).values()
+    if isinstance(kind, type) and issubclass(kind, Record) and kind is not Record
+]
+
+
+class Tags(HTMLParser):
+    """Collects what a browser would act upon, and checks that tags are closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+        self.attributes: set[str] = set()
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+        self.attributes |= {name for name, _ in attributes}
+        self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+        self.attributes |= {name for name, _ in attributes}
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.__name__)
+def test_nothing_from_data_becomes_markup_and_nothing_needs_a_script(kind: type[Record]) -> None:
+    page = views.html(filled(kind))
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    assert not tags.seen & {"script", "iframe", "object", "link", "img", "form"}
+    assert not [a for a in tags.attributes if a.startswith("on")]
+    assert "<script>" not in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.__name__)
+def test_text_is_plain(kind: type[Record]) -> None:
+    text = views.text(filled(kind))
+    assert text.strip()
+    assert not re.search(r"\x1b\[", text)
+    assert text == str(filled(kind))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.__name__)
+def test_json_is_strict_and_whole(kind: type[Record]) -> None:
+    import json
+
+    body = json.loads(filled(kind).to_json())
+    assert body["record"] == kind.__name__
+    assert body["schema_version"] == records.SCHEMA_VERSION
+    for field in dataclasses.fields(kind):
+        assert (field.name in body) is not bool(field.metadata.get("private"))
+
+
+def test_every_record_has_a_view_of_its_own() -> None:
+    from mlops_magics.doors.views import registry
+
+    plain = {records.Written}
+    assert set(KINDS) - plain == set(registry._VIEWS)
+
+
+def test_numbers_that_json_has_not() -> None:
+    record = records.Run(
+        run_id="a", name="b", status="finished", metrics={"x": float("nan"), "y": float("inf")}
+    )
+    assert record.to_dict()["metrics"] == {"x": None, "y": None}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "–"),
+        (True, "yes"),
+        (1234567, "1\u202f234\u202f567"),
+        (0.123456, "0.1235"),
+        (0.8, "0.8"),
+        (1e-9, "1e-09"),
+        (123456.789, "123456.789"),
+        (12.0, "12"),
+        ({"a": 1.5}, "a 1.5"),
+    ],
+)
+def test_values_for_people(value: Any, shown: str) -> None:
+    from mlops_magics.doors.views.card import show
+
+    assert show(value) == shown
