@@ -92,7 +92,7 @@ ALLOWED = frozenset(f"{module}.{n}" for module, names in _REVIEWED.items() for n
 
 def refused(types: Iterable[str]) -> list[str]:
     """Those of `types` that may not be loaded without pickle, sorted."""
-    return sorted(t for t in types if t not in ALLOWED and not _is_estimator_of_sklearn(t))
+    return sorted(t for t in types if t not in ALLOWED and not _is_public(t))
 
 
 def load(path: Path) -> Any:
@@ -118,32 +118,48 @@ lean = False
 
 
 def _skops() -> Any:
-    """skops, and in a process that only serves without its walk through scikit-learn.
+    """skops, and in a process that only serves without the lists that it makes on import.
 
-    skops imports every module of scikit-learn to learn the names of its estimators, a quarter
-    of a server's start. There it is told that there are none, and `_is_estimator_of_sklearn`
-    looks at those that the file names. Never so in a user's process: skops would keep it.
+    skops imports every module of scikit-learn to list its estimators, and looks through every
+    module for each function of numpy and scipy: a third of a server's start. There it is told
+    that there are none, and `_is_public` looks at those that the file names. Never so in a
+    user's process, where skops would keep it.
     """
-    if lean and "skops.io" not in sys.modules:
-        import sklearn.utils
+    if not lean or "skops.io" in sys.modules:
+        return importlib.import_module("skops.io")
+    import sklearn.utils
 
-        discover, sklearn.utils.all_estimators = sklearn.utils.all_estimators, list
-        try:
-            return importlib.import_module("skops.io")
-        finally:
-            sklearn.utils.all_estimators = discover
-    return importlib.import_module("skops.io")
+    pickle: Any = importlib.import_module("pickle")
+    kept = sklearn.utils.all_estimators, pickle.whichmodule
+    sklearn.utils.all_estimators = list
+    pickle.whichmodule = lambda obj, name: getattr(obj, "__module__", None) or "unknown"
+    try:
+        return importlib.import_module("skops.io")
+    finally:
+        sklearn.utils.all_estimators, pickle.whichmodule = kept
 
 
-def _is_estimator_of_sklearn(name: str) -> bool:
+def _is_public(name: str) -> bool:
+    """Whether it is an estimator or a loss of scikit-learn, or a ufunc of numpy or scipy."""
     module, _, attribute = name.rpartition(".")
-    if not module.startswith("sklearn."):
+    package = module.partition(".")[0]
+    if package not in ("sklearn", "numpy", "scipy"):
         return False
+    try:
+        found = getattr(importlib.import_module(module), attribute, None)
+    except ImportError:
+        return False
+    if package != "sklearn":
+        import numpy as np
+
+        return isinstance(found, np.ufunc)
+    from sklearn._loss.link import BaseLink
+    from sklearn._loss.loss import BaseLoss
     from sklearn.base import BaseEstimator
 
-    found = getattr(importlib.import_module(module), attribute, None)
+    bases = (BaseEstimator, BaseLoss, BaseLink)
     return (
         isinstance(found, type)
-        and issubclass(found, BaseEstimator)
+        and issubclass(found, bases)
         and found.__module__.startswith("sklearn.")
     )

@@ -1,0 +1,77 @@
+"""Who may ask: only by a name of this server, and with the token where one is set.
+
+A page in a browser can make its own domain name point at 127.0.0.1 and then read what a local
+server answers (DNS rebinding). The browser still sends the page's name as the host, so a server
+on the loopback interface answers to local names only.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import json
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+#: Asked by whatever watches over a container; they tell nothing but that the server is there.
+OPEN_PATHS = ("/ping", "/health")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server bound to `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Guard:
+    """Answers 403 to a strange host and 401 without the token; passes everything else on.
+
+    Parameters
+    ----------
+    hosts : iterable of str
+        Names to answer to; empty for any.
+    token : str
+        What ``Authorization: Bearer …`` must carry; empty for nothing.
+    """
+
+    def __init__(self, app: App, hosts: Iterable[str] = (), token: str = "") -> None:
+        self.app = app
+        self.hosts = frozenset(h.lower() for h in hosts)
+        self.token = token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection, by the ASGI protocol."""
+        if scope["type"] == "http":
+            headers = dict(scope["headers"])
+            host = _name(headers.get(b"host", b"").decode("latin-1"))
+            if self.hosts and host not in self.hosts:
+                message = f"This server does not answer to the name {host[:100]!r}."
+                return await _refuse(send, 403, "FORBIDDEN", message)
+            if self.token and scope["path"] not in OPEN_PATHS:
+                given = headers.get(b"authorization", b"").removeprefix(b"Bearer ")
+                if not hmac.compare_digest(given, self.token):
+                    message = "Send the server's token as 'Authorization: Bearer …'."
+                    return await _refuse(send, 401, "UNAUTHENTICATED", message)
+        return await self.app(scope, receive, send)
+
+
+def _name(host: str) -> str:
+    """The host without its port."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.rpartition(":")[0].lower() if host.count(":") == 1 else host.lower()
+
+
+async def _refuse(send: Send, status: int, code: str, message: str) -> None:
+    body = json.dumps({"error_code": code, "message": message}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,227 @@
+"""Putting a package together: model, server, requirements, example; proven before it is shown."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import mlops_magics
+from mlops_magics import flavors
+from mlops_magics.errors import StepFailed, WrongUsage
+from mlops_magics.serving import manifest
+from mlops_magics.serving.package import isolation, lock, texts
+from mlops_magics.serving.service import Service
+
+log = logging.getLogger("mlops_magics")
+
+#: The parts of the project that serve, by folder; everything else stays at home.
+SERVER = {"": ("__init__", "errors", "plugins"), "flavors": (), "serving": ()}
+STAYS = ("client.py", "captured.py")
+#: How many requirements a replay may find missing before it is given up.
+MOST_TRIES = 5
+
+
+def assemble(
+    model: Path, target: Path, about: Mapping[str, Any], python: str
+) -> tuple[manifest.Manifest, bool]:
+    """Make a package of a model's folder; `target` appears whole or not at all.
+
+    Parameters
+    ----------
+    model : Path
+        The folder that MLflow saved, whose digest the caller has checked.
+    target : Path
+        Where the package is to be; a package that is there is replaced.
+    about : mapping
+        Facts for the manifest: model, run_id, commit, created….
+    python : str
+        ``3.11``, for the base image.
+
+    Returns
+    -------
+    Manifest, bool
+        The second says whether it was replayed on an input example.
+
+    Raises
+    ------
+    WrongUsage
+        If something that is no package is in the way.
+    BadData
+        If what the model needs is not installed here.
+    StepFailed
+        If the packaged server does not answer as the model does.
+    """
+    if target.exists() and not (target / manifest.FILE).is_file():
+        raise WrongUsage(
+            f"{target} exists and is no package, so it is not replaced.", "Choose another --output."
+        )
+    with _aside(target) as folder:
+        shutil.copytree(
+            model, folder / manifest.MODEL, ignore=shutil.ignore_patterns("__pycache__")
+        )
+        _copy_server(folder)
+        meta = flavors.folder.read(folder / manifest.MODEL)
+        locked = lock.lock(_roots(folder / manifest.MODEL, meta))
+        predictor = flavors.load(folder / manifest.MODEL)
+        service = Service(predictor)
+        (folder / "Dockerfile").write_text(texts.dockerfile(about["model"], python))
+        (folder / "README.md").write_text(
+            texts.readme(about["model"], predictor.description, python, service.has_probabilities),
+            encoding="utf-8",
+        )
+        replayed = _write_example(folder, meta, service)
+        if replayed:
+            _prove(folder, locked)
+        (folder / "requirements.txt").write_text(locked.text())
+        files = manifest.hashes(folder)
+        made = manifest.Manifest(
+            **about,
+            model_digest=flavors.digest(folder / manifest.MODEL),
+            digest=manifest.overall(files),
+            files=files,
+            python=python,
+            server=mlops_magics.__version__,
+            warnings=tuple(locked.notes),
+        )
+        made.write(folder)
+        for path in folder.rglob("*"):  # whoever runs it in a container can read it
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    return made, replayed
+
+
+@contextmanager
+def _aside(target: Path) -> Iterator[Path]:
+    """A folder beside `target` that takes its place when all went well."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        folder.chmod(0o755)
+        yield folder
+        old = folder.with_name(f"{folder.name}-old")
+        if target.exists():
+            # A server that runs from it keeps its files: they are moved, then removed.
+            target.rename(old)
+        os.replace(folder, target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy_server(folder: Path) -> None:
+    """The project's own files that serve, as an installed package: plugins are found by it."""
+    home = Path(mlops_magics.__file__).parent
+    for part, names in SERVER.items():
+        files = [home / part / f"{n}.py" for n in names] or sorted((home / part).glob("*.py"))
+        (folder / "mlops_magics" / part).mkdir(parents=True, exist_ok=True)
+        for file in files:
+            if file.name not in STAYS:
+                shutil.copyfile(file, folder / "mlops_magics" / part / file.name)
+    info = folder / f"mlops_magics-{mlops_magics.__version__}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: mlops_magics\nVersion: {mlops_magics.__version__}\n"
+    )
+    ours = sorted(
+        f"{e.name} = {e.value}" for e in _flavors() if e.value.startswith("mlops_magics.")
+    )
+    (info / "entry_points.txt").write_text("[mlops_magics.flavors]\n" + "\n".join(ours) + "\n")
+
+
+def _flavors() -> metadata.EntryPoints:
+    return metadata.entry_points(group="mlops_magics.flavors")
+
+
+def _roots(model: Path, meta: flavors.ModelFolder) -> list[str]:
+    """What the model, its flavor and the server need."""
+    file = model / "requirements.txt"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    wanted = [line.strip() for line in lines if line.strip() and not line.startswith(("#", "-"))]
+    saved_by = meta.flavors.get("sklearn")
+    if saved_by is not None:
+        # Loaded without MLflow, and by one of the two readers.
+        format = str(saved_by.get("serialization_format", "cloudpickle"))
+        unused = {"mlflow", "skops" if format != "skops" else "cloudpickle"}
+        wanted = [line for line in wanted if line.partition("=")[0] not in unused]
+    plugins = [
+        e.dist.name for e in _flavors() if e.dist and not e.value.startswith("mlops_magics.")
+    ]
+    return [*wanted, *plugins, *lock.SERVER, *lock.installed(lock.FASTER)]
+
+
+def _write_example(folder: Path, meta: flavors.ModelFolder, service: Service) -> bool:
+    """The input example and what the model answers to it here; whether there is one."""
+    example = meta.example
+    body = _body(example) if example is not None and example.is_file() else b""
+    if not body:
+        return False
+    answer = service.answer(body, "application/json", "package")
+    if answer.status != 200:
+        raise StepFailed(
+            f"The model does not answer its own input example: {answer.error}",
+            "Train it again with an example that it can predict.",
+        )
+    (folder / manifest.EXAMPLE).write_bytes(body)
+    (folder / manifest.ANSWERS).write_bytes(answer.body + b"\n")
+    return True
+
+
+def _body(example: Path) -> bytes:
+    """The example as a request: MLflow writes that beside it."""
+    request = example.with_name("serving_input_example.json")
+    if request.is_file():
+        return json.dumps(json.loads(request.read_bytes())).encode() + b"\n"
+    content = json.loads(example.read_bytes())
+    form = "dataframe_split" if isinstance(content, dict) and "columns" in content else "inputs"
+    return json.dumps({form: content}).encode() + b"\n"
+
+
+def _prove(folder: Path, locked: lock.Lock) -> None:
+    """Replay the example in a process that has only the locked packages; complete the lock."""
+    for _ in range(MOST_TRIES):
+        done = isolation.replay(folder, locked.names)
+        if done.missing and done.missing not in locked.names:
+            more = lock.lock([done.missing])
+            locked.pins = {**more.pins, **locked.pins}
+            locked.notes.append(
+                f"The model did not say that it needs {done.missing}; the replay found it."
+            )
+            log.info("The model also needs %s", done.missing)
+            continue
+        break
+    if done.code != 0:
+        last = (done.log.strip().splitlines() or done.output.strip().splitlines() or [""])[-1]
+        raise StepFailed(
+            f"The packaged server does not answer the input example: {last}",
+            "Nothing was packaged.",
+        )
+    expected = manifest.answers(folder)
+    if difference := differs(expected, json.loads(done.output)):
+        raise StepFailed(
+            f"The packaged server answers differently from the model: {difference}.",
+            "Nothing was packaged.",
+        )
+
+
+def differs(expected: Any, got: Any, where: str = "") -> str:
+    """Where two JSON values differ, in words; empty when they agree (floats to 9 digits)."""
+    if isinstance(expected, float) and isinstance(got, int | float):
+        same = math.isclose(expected, got, rel_tol=1e-9, abs_tol=1e-12)
+        return "" if same else f"{where}: {got} instead of {expected}"
+    if isinstance(expected, dict) and isinstance(got, dict):
+        for key in expected.keys() | got.keys():
+            if found := differs(expected.get(key), got.get(key), f"{where} {key}".strip()):
+                return found
+        return ""
+    if isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got):
+        pairs = enumerate(zip(expected, got, strict=True), start=1)
+        return next((d for i, (e, g) in pairs if (d := differs(e, g, f"{where} {i}".strip()))), "")
+    return "" if expected == got else f"{where}: {got!r} instead of {expected!r}"

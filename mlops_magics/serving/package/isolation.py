@@ -1,0 +1,101 @@
+"""Running a package with what its ``requirements.txt`` names, and nothing else, installed.
+
+A folder of links to just those packages takes the place of site-packages, so that a missing
+requirement shows now and not on the machine where the package is put to work.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+#: Seconds that loading a model and answering once may take.
+LONGEST = 300
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """How a package answered its example.
+
+    Attributes
+    ----------
+    missing : str
+        A package that was needed and is not among the requirements.
+    """
+
+    code: int
+    output: str
+    log: str
+    missing: str = ""
+
+
+def replay(package: Path, names: Iterable[str]) -> Replayed:
+    """Let the packaged server, in a fresh process, answer the package's input example.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Canonical names of the packages that it may use.
+    """
+    with tempfile.TemporaryDirectory(prefix="mlops-replay-") as folder:
+        _link(Path(folder), frozenset(names))
+        environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("PYTHON")},
+            "PYTHONPATH": os.pathsep.join((str(package), folder)),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        try:
+            done = subprocess.run(
+                # -S: without site-packages; what is linked is all there is.
+                [sys.executable, "-S", "-m", "mlops_magics.serving", str(package), "--replay"],
+                cwd=package,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=LONGEST,
+            )
+        except subprocess.TimeoutExpired:
+            return Replayed(1, "", f"It did not answer within {LONGEST} s.")
+    return Replayed(done.returncode, done.stdout, done.stderr, _missing(done.stderr))
+
+
+def _link(folder: Path, names: frozenset[str]) -> None:
+    for package in metadata.distributions():
+        if canonicalize_name(package.metadata["Name"]) not in names:
+            continue
+        for file in package.files or ():
+            parts = file.parts
+            if parts[0] in ("..", "__pycache__"):  # scripts, and byte code of single files
+                continue
+            _link_one(folder, Path(str(package.locate_file(""))), parts)
+
+
+def _link_one(folder: Path, site: Path, parts: tuple[str, ...]) -> None:
+    """Link the top folder, or file by file where packages share one without ``__init__``."""
+    top = site / parts[0]
+    shared = top.is_dir() and not (top / "__init__.py").exists() and "." not in parts[0]
+    target = folder.joinpath(*parts) if shared else folder / parts[0]
+    source = site.joinpath(*parts) if shared else top
+    if not target.exists() and source.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(source)
+
+
+def _missing(log: str) -> str:
+    """The package of the module that Python did not find, if there is one."""
+    found = re.findall(r"No module named '([\w.]+)'|needs the module '([\w.]+)'", log)
+    for match in reversed(found):
+        top = next(filter(None, match)).partition(".")[0]
+        if packages := metadata.packages_distributions().get(top):
+            return canonicalize_name(packages[0])
+    return ""

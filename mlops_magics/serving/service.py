@@ -1,0 +1,158 @@
+"""One model at work: a body in, an answer out, whoever carries it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlops_magics.flavors.base import Predictor
+from mlops_magics.serving import bodies, parameters
+from mlops_magics.serving.answers import encode
+from mlops_magics.serving.refusals import BadRequest, ModelFailed, Refusal, shown
+
+log = logging.getLogger("mlops_magics.serving")
+
+#: What an estimator raises when it does not like what it was given.
+_COMPLAINTS = (ValueError, TypeError, KeyError, IndexError)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back, and what capture keeps.
+
+    Attributes
+    ----------
+    body : bytes
+        JSON.
+    columns : mapping, DataFrame or None
+        The input columns of a request that was answered.
+    outputs : str
+        JSON: one prediction a row; for probabilities the most probable class.
+    """
+
+    status: int
+    body: bytes
+    rows: int = 0
+    columns: Mapping[str, Sequence[Any]] | pd.DataFrame | None = None
+    outputs: str = ""
+    error: str = ""
+
+
+class Service:
+    """A predictor, and how requests to it are read and answered.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    example : bytes
+        A JSON body that is known to be answered; tells a bad request from a broken model.
+    """
+
+    def __init__(self, predictor: Predictor, example: bytes = b"") -> None:
+        self.predictor = predictor
+        self.example = example
+        model = getattr(predictor, "model", None)
+        self.has_probabilities = predictor.classes is not None and hasattr(model, "predict_proba")
+
+    def answer(self, body: bytes, content_type: str, request_id: str) -> Answer:
+        """Answer a request; never raises."""
+        try:
+            return self._answered(body, content_type)
+        except Refusal as refusal:
+            if refusal.status >= 500:
+                log.exception("Request %s: %s", request_id, refusal)
+            return refused(refusal, request_id)
+        except Exception:
+            log.exception("Request %s failed", request_id)
+            return refused(ModelFailed("The server failed to answer."), request_id)
+
+    def _answered(self, body: bytes, content_type: str) -> Answer:
+        predictor = self.predictor
+        query = bodies.read(body, content_type, predictor.columns)
+        method = parameters.method(query.params, predictor.parameters, self.has_probabilities)
+        params = parameters.values(query.params, predictor.parameters)
+        raw = self._ask(query, method, params)
+        predictions = encode(raw)
+        columns: Mapping[str, Sequence[Any]] | pd.DataFrame | None = query.columns
+        if columns is None and isinstance(query.data, pd.DataFrame):
+            columns = query.data
+        if method == "predict":
+            text, outputs = f'{{"predictions":{predictions}}}', predictions
+        else:
+            classes = predictor.classes or ()
+            text = f'{{"predictions":{predictions},"classes":{encode(list(classes))}}}'
+            outputs = encode([classes[i] for i in np.asarray(raw).argmax(axis=1)])
+        return Answer(200, text.encode(), query.rows, columns, outputs)
+
+    def _ask(self, query: bodies.Query, method: str, params: Mapping[str, Any]) -> Any:
+        try:
+            if method == "predict_proba":
+                return self.predictor.predict_proba(query.data)
+            return self.predictor.answer(query.data, params)
+        except Exception as error:
+            if isinstance(error, _COMPLAINTS) and self._is_well():
+                # The request is at fault, so the sentence is all that is owed.
+                raise BadRequest(self._complaint(query, error)) from error
+            raise ModelFailed(
+                f"The model failed ({type(error).__name__}).", "The server's log says more."
+            ) from error
+
+    def _is_well(self) -> bool:
+        """Whether the model still answers its example."""
+        if not self.example:
+            return True
+        try:
+            query = bodies.read(self.example, "application/json", self.predictor.columns)
+            self.predictor.answer(query.data, parameters.values(None, self.predictor.parameters))
+        except Exception:
+            return False
+        return True
+
+    def _complaint(self, query: bodies.Query, error: Exception) -> str:
+        """Why the model refused, as far as the columns tell it; else in the model's words."""
+        if query.absent:
+            names = ", ".join(map(shown, query.absent))
+            return (
+                f"The model needs {names}, which the request lacks: send null where a value is "
+                "not known."
+            )
+        if isinstance(query.data, pd.DataFrame):
+            for column in self.predictor.columns:
+                if column.name not in query.data:
+                    continue
+                values = query.data[column.name]
+                if column.required and values.isna().any():
+                    row = int(values.isna().to_numpy().argmax()) + 1
+                    return (
+                        f"Column {shown(column.name)} has no value in row {row}, and this model "
+                        "can't do without."
+                    )
+                if values.dtype.kind == "f" and np.isinf(values.to_numpy()).any():
+                    row = int(np.isinf(values.to_numpy()).argmax()) + 1
+                    return f"Column {shown(column.name)} is infinite in row {row}."
+        words = (str(error).strip().splitlines() or [""])[0]
+        return f"The model can't predict this ({type(error).__name__}: {words[:300]})."
+
+    def wants(self) -> list[dict[str, Any]]:
+        """The signature, for people and for tools."""
+        return [
+            {
+                "name": i.name,
+                "type": i.type,
+                "required": i.required,
+                **({"shape": list(i.shape)} if i.shape is not None else {}),
+            }
+            for i in self.predictor.columns
+        ]
+
+
+def refused(refusal: Refusal, request_id: str) -> Answer:
+    """A refusal as an answer: MLflow's form of an error, and the request's id."""
+    content = {"error_code": refusal.code, "message": str(refusal), "request_id": request_id}
+    return Answer(refusal.status, json.dumps(content).encode(), error=str(refusal))
