@@ -103,3 +103,14 @@ def times(values: pd.Series) -> pd.Series:
 
 def _format(values: pd.Series) -> str | None:
     return "ISO8601" if type_of(values) == "string" else None
+
+
+def codes(values: pd.Series) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Each different value as a number of its own, in order of appearance; missing as -1."""
+    try:
+        return np.asarray(pd.factorize(values)[0], dtype=np.int64)
+    except TypeError:  # lists, mappings: what has no hash
+        encoded = pd.Series([canonical.framed(v) for v in values])
+        found = np.asarray(pd.factorize(encoded)[0], dtype=np.int64)
+        found[values.isna().to_numpy()] = -1
+        return found

@@ -85,13 +85,13 @@ def transformer(frame: pd.DataFrame, target: str | None = None) -> ColumnTransfo
     return ColumnTransformer(steps, remainder="drop", sparse_threshold=0)
 
 
-def left_out(frame: pd.DataFrame, target: str | None = None) -> list[str]:
-    """The columns that `transformer` leaves out, one sentence each, with the way in."""
-    found = []
+def left_out(frame: pd.DataFrame, target: str | None = None) -> dict[str, str]:
+    """The columns that `transformer` leaves out → one sentence each, with the way in."""
+    found = {}
     for name in frame.columns:
         reason = _LEFT_OUT.get(_treatment(frame[name])) if name != target else None
         if reason:
-            found.append(f"`features` leaves out {name!r}: it {reason}.")
+            found[name] = f"`features` leaves out {name!r}: it {reason}."
     return found
 
 
