@@ -88,8 +88,10 @@ class Reference:
         left = np.searchsorted(self.values, x, side="right") - 1
         inside = np.clip(left, 0, len(self.values) - 2) if len(self.values) > 1 else left * 0
         after = np.minimum(inside + 1, len(self.values) - 1)
-        width = self.values[after] - self.values[inside]
-        part = np.divide(x - self.values[inside], width, out=np.zeros_like(x), where=width > 0)
+        # Halves, as the distance of two huge numbers may be no number.
+        width = self.values[after] / 2 - self.values[inside] / 2
+        step = x / 2 - self.values[inside] / 2
+        part = np.divide(step, width, out=np.zeros_like(x), where=width > 0)
         between = self.upto[inside] + part * (self.below[after] - self.upto[inside])
         return np.where(left < 0, 0.0, np.where(x >= self.values[-1], 1.0, between))
 
@@ -105,7 +107,8 @@ class Reference:
         """∫ |Q − Q'| du over the quantile functions, by the trapezoid."""
         levels = np.linspace(0, 1, len(self.quantiles))
         theirs = np.quantile(ordered, levels, method="inverted_cdf")
-        return float(np.trapezoid(np.abs(self.quantiles - theirs), levels))
+        with np.errstate(over="ignore"):
+            return float(np.trapezoid(np.abs(self.quantiles - theirs), levels))
 
     def edges(self) -> Floats:
         """Inner edges of the bins of PSI: the tenths, each once.
@@ -174,9 +177,14 @@ def compare(profile: Mapping[str, Any], values: Floats) -> dict[str, Any]:
         "p": min(1.0, 2 * min(p, ks)) if p < 1.0 else ks,
         "wasserstein": moved,
         "wasserstein_std": moved / std if std > 0 and moved is not None else None,
-        "mean": float(finite.mean()) if len(finite) else None,
+        "mean": _mean(finite),
         "histogram": _histogram(reference, finite),
     }
+
+
+def _mean(values: Floats) -> float | None:
+    with np.errstate(over="ignore"):
+        return float(values.mean()) if len(values) else None
 
 
 def _histogram(reference: Reference, ordered: Floats) -> dict[str, Any]:
@@ -191,7 +199,7 @@ def _histogram(reference: Reference, ordered: Floats) -> dict[str, Any]:
         low, high = min(low, now[0]), max(high, now[1])
     if not low < high:
         low, high = low - 0.5, high + 0.5
-    edges = np.linspace(low, high, BARS + 1)
+    edges = 2 * np.linspace(low / 2, high / 2, BARS + 1)
     inner = edges[1:-1]
     # Bars hold their right edge here as in `counts`, on both sides alike.
     counts = np.bincount(np.searchsorted(inner, ordered, side="left"), minlength=BARS)

@@ -13,11 +13,14 @@ import numpy as np
 import pandas as pd
 
 from mlops_magics.drift import categorical, reading, shares
+from mlops_magics.evidence import columns
 
 #: A share of missing values is worth a word when it rose by this much, and not by chance.
 MISSING_RISE = 0.05
 #: What would happen by chance less often than this is worth a word.
 ALPHA = 0.01
+#: A column of so many values makes it unlikely that two rows are equal in all columns.
+MANY = 100
 #: Fewer rows than this say nothing about what is missing from them.
 FEWEST_ROWS = 30
 
@@ -43,7 +46,7 @@ def find(
     unknown = [str(c) for c in current.columns if str(c) not in reference and c not in exclude]
     if unknown:
         found.append(f"Not seen in training: {_some(unknown, 'column')}.")
-    return found + _copies(current)
+    return found + _copies(reference, current)
 
 
 def _column(profile: Mapping[str, Any], values: pd.Series) -> list[str]:
@@ -52,10 +55,9 @@ def _column(profile: Mapping[str, Any], values: pd.Series) -> list[str]:
         findings += _categories(profile, values)
     elif profile["type"] in ("integer", "number"):
         findings += _range(profile, values.to_numpy(dtype=float))
-    if len(values) >= FEWEST_ROWS and int(profile["distinct"]) > 1:
-        given = values.dropna()
-        if len(given) and len(given) == len(values) and given.nunique() == 1:
-            findings.append(f"is {given.iloc[0]} in every one of {len(values)} rows.")
+    varied = len(values) >= FEWEST_ROWS and int(profile["distinct"]) > 1
+    if varied and not values.isna().any() and columns.distinct(values) == 1:
+        findings.append(f"is {values.iloc[0]} in every one of {len(values)} rows.")
     return findings
 
 
@@ -120,7 +122,9 @@ def _range(profile: Mapping[str, Any], values: np.ndarray[Any, Any]) -> list[str
     return found
 
 
-def _copies(current: pd.DataFrame) -> list[str]:
+def _copies(reference: Mapping[str, Mapping[str, Any]], current: pd.DataFrame) -> list[str]:
+    if max((int(p["distinct"]) for p in reference.values()), default=0) < MANY:
+        return []  # rows of a few categories are alike by nature
     try:
         copies = int(current.duplicated().sum())
     except TypeError:  # lists and mappings have no hash
