@@ -17,8 +17,8 @@ from mlops_magics.serving import manifest
 
 log = logging.getLogger("mlops_magics.serving")
 
-#: Seconds that requests in work have to end after SIGTERM.
-DRAIN = 10
+#: Seconds that requests in work have to end after SIGTERM; less than a supervisor waits.
+DRAIN = 4
 
 
 def arguments() -> argparse.ArgumentParser:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import shutil
 import tempfile
@@ -16,9 +15,10 @@ from typing import Any
 
 import mlops_magics
 from mlops_magics import flavors
-from mlops_magics.errors import StepFailed, WrongUsage
+from mlops_magics.errors import MlopsError, StepFailed, WrongUsage
 from mlops_magics.serving import manifest
 from mlops_magics.serving.package import isolation, lock, texts
+from mlops_magics.serving.package.comparing import differs
 from mlops_magics.serving.service import Service
 
 log = logging.getLogger("mlops_magics")
@@ -211,17 +211,14 @@ def _prove(folder: Path, locked: lock.Lock) -> None:
         )
 
 
-def differs(expected: Any, got: Any, where: str = "") -> str:
-    """Where two JSON values differ, in words; empty when they agree (floats to 9 digits)."""
-    if isinstance(expected, float) and isinstance(got, int | float):
-        same = math.isclose(expected, got, rel_tol=1e-9, abs_tol=1e-12)
-        return "" if same else f"{where}: {got} instead of {expected}"
-    if isinstance(expected, dict) and isinstance(got, dict):
-        for key in expected.keys() | got.keys():
-            if found := differs(expected.get(key), got.get(key), f"{where} {key}".strip()):
-                return found
-        return ""
-    if isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got):
-        pairs = enumerate(zip(expected, got, strict=True), start=1)
-        return next((d for i, (e, g) in pairs if (d := differs(e, g, f"{where} {i}".strip()))), "")
-    return "" if expected == got else f"{where}: {got!r} instead of {expected!r}"
+def is_current(folder: Path, model_digest: str) -> bool:
+    """Whether a folder is an intact package of that model with the server as it is here."""
+    try:
+        made = manifest.checked(folder)
+    except MlopsError:
+        return False
+    with tempfile.TemporaryDirectory() as empty:
+        _copy_server(Path(empty))
+        server = manifest.hashes(Path(empty))
+    packaged = {n: d for n, d in made.files.items() if n.startswith("mlops_magics")}
+    return made.model_digest == model_digest and packaged == server

@@ -1,0 +1,83 @@
+"""Asking a server, from the project's own side."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pandas as pd
+
+from mlops_magics.serving.parameters import METHOD
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a server answered; `content` is its JSON, or a text where it is none."""
+
+    status: int
+    content: Any
+    request_id: str
+    latency_ms: float
+
+    @property
+    def message(self) -> str:
+        """The server's sentence, when it refused."""
+        if isinstance(self.content, dict):
+            return str(self.content.get("message", ""))
+        return str(self.content)[:300]
+
+
+def ping(url: str, timeout: float = 2.0) -> bool:
+    """Whether a server answers that it is well."""
+    try:
+        # A proxy of the environment has no business between a machine and itself.
+        answer = httpx.get(f"{url}/ping", timeout=timeout, trust_env=False)
+    except httpx.HTTPError:
+        return False
+    return answer.status_code == 200
+
+
+def ask(url: str, body: bytes, *, client_id: str = "", timeout: float = 60.0) -> Reply:
+    """Send a body of JSON to a server.
+
+    Raises
+    ------
+    httpx.HTTPError
+        If the server can't be reached or breaks off.
+    """
+    headers = {"content-type": "application/json"}
+    if client_id:
+        headers["x-client-id"] = client_id
+    started = time.perf_counter()
+    answer = httpx.post(
+        f"{url}/invocations", content=body, headers=headers, timeout=timeout, trust_env=False
+    )
+    took = (time.perf_counter() - started) * 1000
+    try:
+        content = answer.json()
+    except ValueError:
+        content = answer.text
+    return Reply(answer.status_code, content, answer.headers.get("x-request-id", ""), took)
+
+
+def body(frame: pd.DataFrame, *, probabilities: bool = False) -> bytes:
+    """A table as a request; every digit of a number is kept, and what is missing is null."""
+    table = {
+        "columns": [str(c) for c in frame.columns],
+        "data": [list(row) for row in zip(*(_plain(frame[c]) for c in frame.columns), strict=True)],
+    }
+    content: dict[str, Any] = {"dataframe_split": table}
+    if probabilities:
+        content["params"] = {METHOD: "predict_proba"}
+    return json.dumps(content, default=str).encode()
+
+
+def _plain(column: pd.Series) -> Sequence[Any]:
+    if column.dtype.kind == "M":
+        column = column.map(lambda t: t.isoformat(), na_action="ignore")
+    values: list[Any] = column.astype(object).where(column.notna(), None).tolist()
+    return values

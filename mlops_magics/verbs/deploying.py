@@ -1,0 +1,264 @@
+"""`deploy`, `undeploy` and `predict`: a model that answers, wherever it was put."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops_magics import evidence, records, settings, store, targets
+from mlops_magics.errors import BadData, MlopsError, StepFailed
+from mlops_magics.records import Deployment, Package, Prediction
+from mlops_magics.verbs import packaging
+from mlops_magics.verbs.declaration import Data, DeploymentName, Model, verb
+from mlops_magics.verbs.steps import step
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops_magics.targets.base import Target
+
+log = logging.getLogger("mlops_magics")
+
+
+@verb()
+def deploy(model: Model, *, to: str = "local", name: str = "", port: int = 0) -> Deployment:
+    """Make a model answer over HTTP, and test that it does.
+
+    The model is packaged first, unless its package is there. The deployment speaks MLflow's
+    scoring protocol, keeps requests and answers for ``monitor``, and outlives the notebook. A
+    deployment of the same name is replaced: the new one answers before the old one stops.
+
+    Parameters
+    ----------
+    model : model
+        The version, for example ``credit@champion``; a package or its folder works too.
+    to : str
+        The target.
+    name : str, optional
+        The deployment's name; by default the model's.
+    port : int
+        The port; 0 takes a free one.
+
+    Returns
+    -------
+    Deployment
+
+    Raises
+    ------
+    UnknownName
+        If there is no such version or target.
+    WrongUsage
+        If the port is taken.
+    StepFailed
+        If it does not come up or fails its smoke test; nothing new is left running then.
+    """
+    target = targets.state.target(to)
+    package = _packaged(model)
+    model_name = package.model.rpartition("/")[0]
+    name = store.versions.check_name(name or model_name)
+    from mlops_magics.serving import manifest
+
+    about = manifest.checked(Path(package.path))
+    arguments = {"model": package.model, "to": to, "name": name, "port": port}
+    follows = [about.run_id, about.package_run_id]
+    with (
+        targets.state.changing(name),
+        step("deploy", experiment=model_name, arguments=arguments, follows=follows) as current,
+    ):
+        deployed = _replace(target, package, name, port)
+        record = dataclasses.replace(deployed, run_id=current.run_id)
+        targets.state.save(record)
+        current.tags({"mlops.model": package.model, "mlops.deployment": name})
+        current.json("deployment.json", record)
+        current.summary = {"model": package.model, "deployment": name, "url": record.url}
+    return record
+
+
+@verb()
+def undeploy(name: DeploymentName) -> Deployment:
+    """Stop a deployment; its record and what it captured stay.
+
+    Parameters
+    ----------
+    name : deployment
+
+    Returns
+    -------
+    Deployment
+        With the status ``stopped``.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such deployment.
+    """
+    with targets.state.changing(targets.state.find(name).name):
+        deployment = targets.state.find(name)
+        if deployment.status == "stopped":
+            return deployment
+        model_name = deployment.model.rpartition("/")[0]
+        follows = [deployment.run_id]
+        with step(
+            "undeploy", experiment=model_name, arguments={"name": name}, follows=follows
+        ) as current:
+            stopped = targets.state.target(deployment.target).undeploy(deployment)
+            record = dataclasses.replace(stopped, run_id=current.run_id)
+            targets.state.save(record)
+            current.tags({"mlops.model": deployment.model, "mlops.deployment": name})
+            current.json("deployment.json", record)
+            current.summary = {"model": deployment.model, "deployment": name}
+    return record
+
+
+@verb()
+def predict(name: DeploymentName, data: Data, *, probabilities: bool = False) -> Prediction:
+    """Ask a deployment.
+
+    Parameters
+    ----------
+    name : deployment
+    data : data
+        The rows to predict; columns that the model does not know are ignored. On the command
+        line also JSON: ``'{"Age": 30, "Income": 129}'``. A prepared dataset gives its test rows.
+    probabilities : bool
+        Ask a classifier for the probability of each class.
+
+    Returns
+    -------
+    Prediction
+        One value a row; with `probabilities` a mapping of class to probability.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such deployment or data.
+    BadData
+        If the deployment refuses the data; says which column and why.
+    StepFailed
+        If the deployment is down or fails.
+    """
+    import httpx
+
+    from mlops_magics.serving import client
+
+    deployment = targets.state.find(name)
+    if deployment.status != "up":
+        raise _not_up(deployment)
+    body = client.body(_table(data), probabilities=probabilities)
+    try:
+        reply = client.ask(deployment.url, body, client_id="mlops predict")
+    except httpx.HTTPError as error:
+        # It was up a moment ago: look again, so that the reason is the real one.
+        now = targets.state.find(name)
+        if now.status != "up":
+            raise _not_up(now) from error
+        raise StepFailed(
+            f"The deployment {name!r} did not answer ({type(error).__name__}: {error})."
+        ) from error
+    if reply.status >= 500:
+        raise StepFailed(
+            f"The deployment {name!r} failed: {reply.message}", f"Request {reply.request_id}."
+        )
+    if reply.status != 200:
+        raise BadData(f"The deployment {name!r} refuses the data: {reply.message}")
+    return Prediction(
+        deployment=name,
+        model=deployment.model,
+        predictions=tuple(_by_class(reply.content) if probabilities else _plain(reply.content)),
+        request_id=reply.request_id,
+        latency_ms=round(reply.latency_ms, 3),
+    )
+
+
+def _packaged(model: Any) -> Package:
+    """The package of a version, made if it is not there as it should be."""
+    from mlops_magics.serving import manifest
+    from mlops_magics.serving.package import assembling
+
+    if isinstance(model, Package):
+        model = Path(model.path)
+    if isinstance(model, Path):
+        place = model.expanduser().absolute()
+    elif isinstance(model, str) and (Path(model).expanduser() / manifest.FILE).is_file():
+        place = Path(model).expanduser().absolute()
+    else:
+        version = store.versions.resolve(packaging.reference(model))
+        place = packaging.default_place(version)
+        if not assembling.is_current(place, version.digest):
+            return packaging.package(version.ref)
+        log.info("%s is packaged already, in %s", version.ref, place)
+    made = manifest.checked(place)
+    return packaging.record_of(made, place, replayed=manifest.answers(place) is not None)
+
+
+def _replace(target: Target, package: Package, name: str, port: int) -> Deployment:
+    """The new one up and tested, then the old one stopped; on its own port the old one first."""
+    capture = targets.state.folder(name) / "capture.db" if settings.load().capture else None
+    old = targets.state.find(name) if name in targets.state.names() else None
+    if old is None or old.status == "stopped":
+        return target.deploy(package, name=name, port=port, capture=capture)
+    before = targets.state.target(old.target)
+    if not port or not old.url.endswith(f":{port}") or old.status == "down":
+        if old.status == "down":
+            before.undeploy(old)  # what is left of it may still hold the port
+        new = target.deploy(package, name=name, port=port, capture=capture)
+        if old.status == "up":
+            before.undeploy(old)
+        return new
+    targets.state.save(before.undeploy(old))
+    try:
+        return target.deploy(package, name=name, port=port, capture=capture)
+    except MlopsError as error:
+        with contextlib.suppress(MlopsError):
+            again = before.deploy(_former(old), name=name, port=port, capture=capture)
+            targets.state.save(dataclasses.replace(again, run_id=old.run_id))
+            raise StepFailed(
+                error.message, f"{old.model} answers again at {old.url}. {error.hint}"
+            ) from error
+        raise
+
+
+def _former(deployment: Deployment) -> Package:
+    from mlops_magics.serving import manifest
+
+    place = Path(deployment.package)
+    return packaging.record_of(manifest.checked(place), place, replayed=True)
+
+
+def _table(data: Any) -> pd.DataFrame:
+    """The rows to ask for."""
+    if isinstance(data, str) and data.lstrip()[:1] in ("{", "["):
+        try:
+            data = json.loads(data)
+        except ValueError as error:
+            raise BadData(f"The data is not valid JSON: {error}.") from error
+    if isinstance(data, Mapping) and not any(isinstance(v, list) for v in data.values()):
+        data = [dict(data)]  # one row
+    if isinstance(data, str) and not Path(data).suffix and data in store.datasets.names():
+        data = store.datasets.find(data)
+    if isinstance(data, records.Dataset):
+        _, test = store.datasets.frames(data)
+        return test.drop(columns=[data.target] if data.target else [])
+    return evidence.tables.read(data)
+
+
+def _not_up(deployment: Deployment) -> MlopsError:
+    bring_up = f"Bring it up: mlops deploy {deployment.model} --name {deployment.name}."
+    if deployment.status == "stopped":
+        return StepFailed(f"The deployment {deployment.name!r} is stopped.", bring_up)
+    return StepFailed(f"The deployment {deployment.name!r} is down: {deployment.reason}", bring_up)
+
+
+def _plain(content: Any) -> list[Any]:
+    found = content.get("predictions") if isinstance(content, Mapping) else content
+    return found if isinstance(found, list) else [found]
+
+
+def _by_class(content: Mapping[str, Any]) -> list[dict[str, float]]:
+    names = [str(c) for c in content["classes"]]
+    return [dict(zip(names, row, strict=True)) for row in content["predictions"]]
