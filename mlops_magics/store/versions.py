@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -210,14 +212,16 @@ def log(
     which takes most of its time.
     """
     module = importlib.import_module(f"mlflow.{flavor.mlflow_flavor}")
-    info = module.log_model(
-        model,
-        name="model",
-        pip_requirements=flavor.packages(model),
-        signature=signature,
-        input_example=input_example,
-        **flavor.save_options(model),
-    )
+    options = flavor.save_options(model)
+    with _quiet(f"mlflow.{flavor.mlflow_flavor}"):
+        info = module.log_model(
+            model,
+            name="model",
+            pip_requirements=flavor.packages(model),
+            signature=signature,
+            input_example=input_example,
+            **options,
+        )
     client = runs.connect()
     try:
         client.create_registered_model(name)
@@ -226,11 +230,25 @@ def log(
             raise
     location = str(client.get_logged_model(info.model_id).artifact_location)
     path = Path(mlflow.artifacts.download_artifacts(artifact_uri=location))
-    all_tags = {"mlops.digest": flavors.digest(path), **{k: str(v) for k, v in tags.items()}}
+    noted = {k: v for k, v in options.get("metadata", {}).items() if k.startswith("mlops.")}
+    all_tags = {"mlops.digest": flavors.digest(path)}
+    all_tags |= {k: str(v) for k, v in {**noted, **tags}.items()}
     registered = client.create_model_version(
         name, source=info.model_uri, run_id=run_id, model_id=info.model_id, tags=all_tags
     )
     return _version(registered, [])
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Keep back MLflow's general warning about pickle; ours names the model's own reason."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def infer_signature(inputs: Any, outputs: Any) -> ModelSignature:

@@ -201,6 +201,8 @@ class Training:
             )
             return None
         store.versions.set_alias(self.name, "candidate", version.number)
+        if reason := version.tags.get("mlops.cloudpickle_because"):
+            warnings.append(f"Saved with cloudpickle, not skops: {reason}")
         step.tags({"mlops.model": version.ref})
         step.extra["model"] = {"ref": version.ref, "digest": version.digest}
         return version
