@@ -1,1 +1,21 @@
+"""The only room that knows notebooks as files: reading, running headlessly, recording, showing."""
 
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from mlops_magics.notebooks import (
+        export,
+        files,
+        headless,
+        kernels,
+        parameters,
+        record,
+        running,
+    )
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    ["export", "files", "headless", "kernels", "parameters", "record", "running"],
+)

@@ -1,0 +1,179 @@
+"""One kernel driven through one notebook, stoppable at any moment without losing what is done.
+
+Papermill's client runs the cells. Added here: a cell that is out of time, or that runs when
+someone asks to stop, is interrupted as by Ctrl-C, so that its output shows where it stood.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from typing import Any
+
+from jupyter_core.utils import ensure_async, run_sync
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.clientwrap import PapermillNotebookClient
+
+from mlops_magics.notebooks.booting import Boot, silent
+from mlops_magics.notebooks.stopping import StoppedError, Stopper
+
+#: Seconds that an interrupted cell gets to end by itself before its kernel is killed.
+GRACE = 3.0
+
+#: Seconds in which a cell's last output has to arrive once it is done.
+FLUSH = 60
+
+#: Seconds that a kernel gets to answer after its start.
+START = 120
+
+
+class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
+    """Runs the cells of one notebook in one kernel.
+
+    Parameters
+    ----------
+    progress : NotebookExecutionManager
+        Papermill's keeper of the notebook's state.
+    boot : Boot
+        The kernel.
+    deadline : float or None
+        On the clock of `time.monotonic`.
+    cell_timeout : float or None
+        Seconds.
+
+    Attributes
+    ----------
+    reached : int
+        The index of the cell that was begun last; -1 before the first.
+    """
+
+    def __init__(
+        self,
+        progress: Any,
+        boot: Boot,
+        *,
+        stopper: Stopper,
+        deadline: float | None,
+        cell_timeout: float | None,
+    ) -> None:
+        options = {"log": silent, "iopub_timeout": FLUSH, "startup_timeout": START}
+        super().__init__(progress, km=boot.manager, **options)
+        self.boot = boot
+        self.stopper = stopper
+        self.deadline = deadline
+        self.cell_timeout = cell_timeout
+        self.reached = -1
+
+    def execute(self) -> None:
+        """Run every cell; ends with the exception of the cell that did not go through.
+
+        Raises
+        ------
+        CellExecutionError
+            If a cell raises.
+        StoppedError
+            If the run was stopped, ran out of time, or lost its kernel.
+        RuntimeError, OSError
+            If the kernel does not come up.
+        """
+        if self.boot.trouble is not None:
+            raise self.boot.trouble
+        self.reset_execution_trackers()
+        with self.setup_kernel(cleanup_kc=True):
+            told = self.wait_for_reply(self.kc.kernel_info())
+            if told:
+                self.nb.metadata["language_info"] = told["content"]["language_info"]
+            self.papermill_execute_cells()
+            self.set_widgets_metadata()
+
+    def papermill_execute_cells(self) -> None:
+        """Run the cells in order, telling the progress of each."""
+        for index, cell in enumerate(self.nb.cells):
+            self._check(index)
+            self.reached = index
+            self.nb_man.cell_start(cell, index)
+            try:
+                self.execute_cell(cell, index)
+            except BaseException as error:
+                self.nb_man.cell_exception(cell, cell_index=index, exception=error)
+                raise
+            finally:
+                self.nb_man.cell_complete(cell, cell_index=index)
+
+    def _check(self, index: int) -> None:
+        if self.stopper.reason:
+            raise StoppedError("interrupted", self.stopper.reason)
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            raise StoppedError(
+                "timed out", f"the time for the whole notebook was over before cell {index + 1}"
+            )
+
+    def _limit(self) -> tuple[float | None, str]:
+        """Seconds that the next cell may take, and what is said when they are over."""
+        limits = []
+        if self.cell_timeout is not None:
+            limits.append((self.cell_timeout, f"the cell ran longer than {self.cell_timeout:g} s"))
+        if self.deadline is not None:
+            left = max(self.deadline - time.monotonic(), 0.0)
+            limits.append((left, "the time for the whole notebook was over"))
+        return min(limits) if limits else (None, "")
+
+    async def async_execute_cell(
+        self,
+        cell: Any,
+        cell_index: int,
+        execution_count: int | None = None,
+        store_history: bool = True,
+    ) -> Any:
+        """Run one cell, unless time or a stop ends it."""
+        loop = asyncio.get_running_loop()
+        asked = asyncio.Event()
+        self.stopper.listen(lambda: loop.call_soon_threadsafe(asked.set))
+        work = asyncio.ensure_future(
+            super().async_execute_cell(cell, cell_index, execution_count, store_history)
+        )
+        alarm = asyncio.ensure_future(asked.wait())
+        limit, late = self._limit()
+        try:
+            await asyncio.wait({work, alarm}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                await self._break_off(work)
+                if self.stopper.reason:
+                    raise StoppedError("interrupted", self.stopper.reason)
+                raise StoppedError("timed out", late)
+            return work.result()
+        except (DeadKernelError, CellTimeoutError) as error:
+            raise StoppedError("killed", await self._cause_of_death()) from error
+        finally:
+            self.stopper.listen(None)
+            alarm.cancel()
+            # nbclient leaves its watchers of a cell behind when the cell is broken off.
+            for task in asyncio.all_tasks(loop):
+                if getattr(task.get_coro(), "__qualname__", "").startswith("NotebookClient."):
+                    task.cancel()
+
+    execute_cell = run_sync(async_execute_cell)
+
+    async def _break_off(self, work: asyncio.Future[Any]) -> None:
+        """Interrupt the cell; if it does not end, give its kernel up."""
+        await ensure_async(self.km.interrupt_kernel())
+        done, _ = await asyncio.wait({work}, timeout=GRACE)
+        if not done:
+            self.shutdown_kernel = "immediate"
+            work.cancel()
+            await asyncio.wait({work})
+        if not work.cancelled():
+            work.exception()  # seen: the stop is what is told, not the KeyboardInterrupt
+
+    async def _cause_of_death(self) -> str:
+        code = None
+        if self.km is not None and self.km.provisioner is not None:
+            code = await self.km.provisioner.poll()
+        if code is None:
+            return "the kernel does not answer"
+        if code >= 0:
+            return f"the kernel ended itself with exit code {code}"
+        name = signal.Signals(-code).name
+        often = "; the system does that when memory runs out" if name == "SIGKILL" else ""
+        return f"the kernel was killed by {name}{often}"

@@ -1,0 +1,198 @@
+"""The record of an executed notebook: what happened, in its own metadata, sealed.
+
+One record is one event: who ran which notebook with which parameters in which environment from
+which code, what became of each cell, and which steps it took. It is written into the notebook
+under ``metadata.mlops.record`` with secrets masked, and everything is sealed together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+from papermill.translators import translate_parameters
+
+from mlops_magics.evidence import code, environment, manifests, seal, secrets
+from mlops_magics.notebooks import files, kernels, parameters
+from mlops_magics.notebooks.running import Outcome, Plan
+from mlops_magics.records import SCHEMA_VERSION, jsonable
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
+
+
+def source_of(path: Path) -> dict[str, Any]:
+    """The notebook that is run: where it lies, what was in it, and what it was made from."""
+    content = path.read_bytes()
+    found: dict[str, Any] = {
+        "path": str(path),
+        "digest": f"sha256:{hashlib.sha256(content).hexdigest()}",
+    }
+    try:
+        earlier = json.loads(content)["metadata"]["mlops"]["record"]["event"]
+    except (ValueError, KeyError, TypeError):
+        return found
+    return {**found, "follows": str(earlier)}
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run starts from, gathered before its first cell: a commit may come in between."""
+
+    source: Mapping[str, Any]
+    who: Mapping[str, Any]
+    git: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    packages: Mapping[str, Any]
+
+
+def surroundings(source: Path, kernel: kernels.Kernel) -> Surroundings:
+    """Gather who, which code and which environment."""
+    return Surroundings(
+        source_of(source),
+        environment.who(),
+        code.git(source.parent),
+        environment.describe(),
+        kernels.packages(kernel),
+    )
+
+
+def build(
+    plan: Plan,
+    outcome: Outcome,
+    around: Surroundings,
+    *,
+    event: str,
+    verb: str,
+    arguments: Mapping[str, Any],
+    steps: Sequence[Mapping[str, Any]] = (),
+    run_id: str = "",
+) -> dict[str, Any]:
+    """The record of one run; secrets are masked by name here, by value in `sealed`.
+
+    Parameters
+    ----------
+    event : str
+        The execution's id, which its steps carry too.
+    steps : sequence of mapping
+        What the verbs in the notebook left in the journal.
+    run_id : str
+        The MLflow run of the execution, if there is one.
+    """
+    body: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "event": event,
+        "verb": verb,
+        "arguments": secrets.mask(arguments),
+        "who": around.who,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "started": outcome.started,
+        "ended": outcome.ended,
+        "duration_s": outcome.duration,
+        "notebook": around.source,
+        "parameters": secrets.mask(_effective(plan)),
+        "parameters_given": sorted(plan.params),
+        "kernel": {"name": plan.kernel.name, "language": plan.kernel.language},
+        "environment": around.environment,
+        "packages": around.packages,
+        "git": {k: v for k, v in around.git.items() if k != "diff"},
+        "uncommitted": around.git.get("diff", ""),
+        "cells": _cells(outcome),
+        "failed_cell": outcome.failed_cell,
+        "steps": list(steps),
+        "warnings": list(outcome.warnings),
+        "run_id": run_id,
+    }
+    return dict(jsonable(body))
+
+
+def _effective(plan: Plan) -> dict[str, Any]:
+    """Every parameter with the value that it had, given or by default where that is a literal."""
+    if plan.kernel.language != "python":
+        return dict(plan.params)
+    declared = parameters.declared(plan.notebook)
+    defaults = {
+        p.name: p.default
+        for p in declared.values()
+        if not p.required and p.default is not parameters.COMPUTED
+    }
+    return {**defaults, **plan.params}
+
+
+def _cells(outcome: Outcome) -> list[dict[str, Any]]:
+    notebook = outcome.notebook
+    return [
+        {
+            "id": cell.get("id"),
+            "type": cell.cell_type,
+            "status": state,
+            "execution_count": cell.get("execution_count"),
+            "duration_s": cell.metadata.get("papermill", {}).get("duration"),
+        }
+        for cell, state in zip(notebook.cells, outcome.states, strict=True)
+    ]
+
+
+def masker_for(plan: Plan) -> secrets.Masker:
+    """What finds the plan's secret parameters and this environment's secrets."""
+    return secrets.Masker(_effective(plan))
+
+
+def masked(notebook: nbformat.NotebookNode, masker: secrets.Masker, plan: Plan) -> dict[str, Any]:
+    """The notebook as plain JSON that holds no known secret; the one given is left alone.
+
+    Values are looked for everywhere. The cell that carries the parameters is written anew, so
+    that a secret is masked there whatever its type.
+    """
+    held = dict(masker(notebook, "notebook"))
+    hidden = secrets.mask(plan.params)
+    if hidden == dict(plan.params):
+        return held
+    masker.places["parameters"] += sum(hidden[n] != value for n, value in plan.params.items())
+    mark = {**held["metadata"].get("papermill", {}), "parameters": hidden}
+    source = translate_parameters(plan.kernel.name, plan.kernel.language, hidden, "Parameters")
+    cells = [
+        {**cell, "source": source}
+        if parameters.INJECTED in cell["metadata"].get("tags", ())
+        else cell
+        for cell in held["cells"]
+    ]
+    return {**held, "cells": cells, "metadata": {**held["metadata"], "papermill": mark}}
+
+
+def sealed(
+    notebook: Mapping[str, Any],
+    record: Mapping[str, Any],
+    masker: secrets.Masker,
+    key: CryptoSigner,
+    name: str,
+) -> tuple[dict[str, Any], str]:
+    """The masked notebook with record and seal, and the sealed digest.
+
+    Each cell's digests are added to the record, so that it can be read without the seal.
+    """
+    plain = _as_written(files.text_of(notebook))
+    body = dict(masker(record, "record"))
+    digests = [
+        {"source": c["source"], "outputs": c["outputs"]} for c in manifests.manifest(plain)["cells"]
+    ]
+    body["cells"] = [{**cell, **found} for cell, found in zip(body["cells"], digests, strict=True)]
+    body["masked"] = {"count": sum(masker.places.values()), "places": sorted(masker.places)}
+    home = {manifests.HOME: {"record": _as_written(json.dumps(body))}}
+    done = seal.sign({**plain, "metadata": {**plain["metadata"], **home}}, key, name)
+    subject = seal.statement(done)["subject"][0]["digest"]["sha256"]
+    return done, f"sha256:{subject}"
+
+
+def _as_written(text: str) -> dict[str, Any]:
+    """What a reader of the written text will have; JSON has no NaN."""
+    try:
+        return manifests.parse(text)
+    except manifests.UnreadableError:
+        return dict(jsonable(json.loads(text)))

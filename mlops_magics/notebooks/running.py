@@ -1,0 +1,175 @@
+"""Running a notebook headlessly, and saying truthfully how far it came."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import nbformat
+
+from mlops_magics.notebooks import parameters, settling
+from mlops_magics.notebooks.booting import Boot
+from mlops_magics.notebooks.kernels import Kernel
+from mlops_magics.notebooks.settling import Ending
+from mlops_magics.notebooks.stopping import StoppedError, Stopper
+from mlops_magics.records import now
+
+Save = Callable[[nbformat.NotebookNode], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to be run, checked and ready.
+
+    Attributes
+    ----------
+    environment : mapping
+        Variables that the kernel gets beside this process's.
+    timeout, cell_timeout : float or None
+        Seconds for all of it, and for each cell.
+    folder : str or None
+        The kernel's working directory; this process's by default.
+    """
+
+    notebook: nbformat.NotebookNode
+    kernel: Kernel
+    params: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    timeout: float | None = None
+    cell_timeout: float | None = None
+    folder: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes
+    ----------
+    status : str
+        ``finished``, ``failed``, ``interrupted``, ``killed`` or ``timed out``.
+    reason : str
+        Why it did not finish; empty if it did.
+    failed_cell : mapping or None
+        ``index`` (from 0), ``number`` (from 1), ``id``, ``error`` and ``message``.
+    states : tuple of str
+        What became of each cell: ``finished``, ``never ran``, or the status it ended the run with.
+    duration : float
+        Seconds.
+    """
+
+    notebook: nbformat.NotebookNode
+    status: str
+    reason: str = ""
+    failed_cell: Mapping[str, Any] | None = None
+    states: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    started: str = ""
+    ended: str = ""
+    duration: float = 0.0
+
+
+def run(
+    plan: Plan,
+    save: Save,
+    *,
+    meanwhile: Callable[[], None] | None = None,
+    stopper: Stopper | None = None,
+) -> Outcome:
+    """Run the notebook in a fresh kernel; whatever happens in it comes back as an outcome.
+
+    Parameters
+    ----------
+    save : callable
+        Called with the notebook before its first cell runs (a failure ends the run: it could not
+        be saved later either), and again every now and then.
+    meanwhile : callable, optional
+        Called while the kernel boots. What it raises ends the run before any cell.
+    stopper : Stopper, optional
+        Through which another thread may stop the run; signals do by themselves.
+
+    Raises
+    ------
+    MlopsError
+        If the notebook can't be saved at the start.
+    """
+    stopper = stopper or Stopper()
+    started, begun = now(), time.monotonic()
+    with (
+        stopper.on_signals(),
+        Boot(plan.kernel, plan.environment, plan.folder) as boot,
+    ):
+        # Half of the start-up is the kernel's, the other half this import: side by side.
+        from mlops_magics.notebooks.client import Client
+        from mlops_magics.notebooks.progress import Progress
+
+        notebook = _prepared(plan)
+        progress = Progress(notebook, save)
+        if meanwhile is not None:
+            meanwhile()
+        progress.notebook_start()
+        client = Client(
+            progress,
+            boot,
+            stopper=stopper,
+            deadline=None if plan.timeout is None else begun + plan.timeout,
+            cell_timeout=plan.cell_timeout,
+        )
+        ending = _run(client, plan)
+    progress.notebook_complete()
+    return Outcome(
+        notebook=notebook,
+        started=started,
+        ended=now(),
+        duration=round(time.monotonic() - begun, 3),
+        **settling.settle(notebook, client.reached, ending),
+    )
+
+
+def _run(client: Any, plan: Plan) -> Ending:
+    from nbclient.exceptions import CellExecutionError
+
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        return settling.of_exception(error.ename, error.evalue)
+    except StoppedError as stopped:
+        return Ending(status=stopped.status, reason=str(stopped))
+    except KeyboardInterrupt:
+        return Ending(status="interrupted", reason=f"{client.stopper.reason}, twice")
+    except (RuntimeError, OSError) as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        return Ending(status="failed", reason=f"the kernel {plan.kernel.name!r} failed: {why}")
+    return Ending()
+
+
+def _prepared(plan: Plan) -> nbformat.NotebookNode:
+    """A copy with the parameters in it and nothing of an earlier run."""
+    from papermill.parameterize import parameterize_notebook
+
+    notebook = nbformat.from_dict(plan.notebook)
+    for leftover in ("mlops", "widgets", "papermill"):
+        notebook.metadata.pop(leftover, None)
+    notebook.metadata["papermill"] = {"parameters": {}, "environment_variables": {}}
+    if plan.kernel.name != notebook.metadata.get("kernelspec", {}).get("name"):
+        notebook.metadata["kernelspec"] = {
+            "name": plan.kernel.name,
+            "display_name": plan.kernel.name,
+            "language": plan.kernel.language,
+        }
+    # What Papermill marks a failure with, and, without parameters, what it injected.
+    dropped = {"papermill-error-cell-tag", *(() if plan.params else (parameters.INJECTED,))}
+    notebook.cells = [
+        cell for cell in notebook.cells if not dropped & set(cell.metadata.get("tags", ()))
+    ]
+    for cell in notebook.cells:
+        cell.metadata.setdefault("tags", [])
+        cell.metadata.pop("execution", None)
+        cell.metadata["papermill"] = {}
+    if not plan.params:
+        return notebook
+    return parameterize_notebook(
+        notebook, dict(plan.params), kernel_name=plan.kernel.name, language=plan.kernel.language
+    )
