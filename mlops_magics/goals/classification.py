@@ -17,7 +17,7 @@ import numpy as np
 
 from mlops_magics.errors import did_you_mean
 from mlops_magics.goals.moments import Moments, divide
-from mlops_magics.goals.samples import Array, Floats, Sample, Undefined, distinct, same_value
+from mlops_magics.goals.samples import Array, Floats, Sample, Undefined, distinct, same_value, shown
 
 _AVERAGES = ("macro", "weighted", "micro")
 
@@ -45,7 +45,7 @@ class OfOneClass(Moments):
             params["positive"] = same_value(params["positive"], rows.classes)
             if not (rows.classes == params["positive"]).any():
                 known = did_you_mean(str(params["positive"]), map(str, rows.classes))
-                raise Undefined(f"there is no class {params['positive']!r}. {known}")
+                raise Undefined(f"there is no class {shown(params['positive'])}. {known}")
         return super().inputs(rows, **params)
 
     def columns(self, y_true: Array, y_pred: Array, positive: Any, **params: Any) -> Floats:
@@ -60,9 +60,9 @@ class OfOneClass(Moments):
             )
         true, said = y_true == chosen, y_pred == chosen
         if self.share_of == "positives" and not true.any():
-            raise Undefined(f"the data has no row of class {chosen!r}")
+            raise Undefined(f"the data has no row of class {shown(chosen)}")
         if self.share_of == "negatives" and true.all():
-            raise Undefined(f"the data has no row of another class than {chosen!r}")
+            raise Undefined(f"the data has no row of another class than {shown(chosen)}")
         return _floats([~true & ~said, ~true & said, true & ~said, true & said])
 
 
@@ -254,4 +254,4 @@ def one_class(name: str, y_true: Array) -> str:
     """Why a metric that compares classes has no value here."""
     if len(y_true) == 0:
         return "there are no rows"
-    return f"the data has only one class ({y_true[0]!r}), and {name} compares two"
+    return f"the data has only one class ({shown(y_true[0])}), and {name} compares two"

@@ -25,7 +25,7 @@ from mlops_magics.goals import answers, groups, latency, metrics, statistics, un
 from mlops_magics.goals.answers import Bootstrap, Judged, not_measured
 from mlops_magics.goals.goal import EVERY, Goal
 from mlops_magics.goals.measurements import Measurement
-from mlops_magics.goals.samples import Floats, Sample, Undefined, distinct
+from mlops_magics.goals.samples import Floats, Sample, Undefined, distinct, shown
 from mlops_magics.records import GoalResult
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ class Subject:
             if unseen:
                 raise Undefined(
                     f"the data has the class{'es' if len(unseen) > 1 else ''} "
-                    f"{', '.join(map(repr, unseen[:5]))}, which {self.name} does not know: "
-                    f"it knows {', '.join(map(repr, known[:5]))}"
+                    f"{', '.join(map(shown, unseen[:5]))}, which {self.name} does not know: "
+                    f"it knows {', '.join(map(shown, known[:5]))}"
                 )
         return self.sample
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from mlops_magics.goals.classification import one_class
 from mlops_magics.goals.metrics import Metric, Statistic
 from mlops_magics.goals.moments import Moments
-from mlops_magics.goals.samples import Array, Floats, Sample, Undefined, distinct
+from mlops_magics.goals.samples import Array, Floats, Sample, Undefined, distinct, probable, shown
 
 
 def _one_hot(y_true: Array, scores: Array, positive: Any, classes: Any) -> tuple[Array, Floats]:
@@ -29,7 +29,7 @@ def _one_hot(y_true: Array, scores: Array, positive: Any, classes: Any) -> tuple
     truth = y_true[:, np.newaxis] == known
     if not truth.any(axis=1).all():
         unseen = distinct(y_true[~truth.any(axis=1)])[0]
-        raise Undefined(f"the data has the class {unseen!r}, which the model does not know")
+        raise Undefined(f"the data has the class {shown(unseen)}, which the model does not know")
     return truth, scores
 
 
@@ -180,6 +180,18 @@ class _Ranked:
         return p, np.cumsum(p, axis=1), q, np.cumsum(q, axis=1)
 
 
+def _likelihoods(
+    name: str, y_true: Array, y_pred: Array, positive: Any, classes: Any
+) -> tuple[Array, Floats]:
+    """As `_one_hot`, of scores that must be probabilities."""
+    given = np.asarray(y_pred, dtype=float)
+    if len(y_true) == 0:
+        raise Undefined("there are no rows")
+    if not probable(given):
+        raise Undefined(f"{name} needs probabilities, and this model gives scores only")
+    return _one_hot(y_true, given, positive, classes)
+
+
 class LogLoss(Moments):
     """−mean log of the true class's probability, clipped to [ε, 1 − ε] with float64's ε."""
 
@@ -191,9 +203,7 @@ class LogLoss(Moments):
         self, y_true: Array, y_pred: Array, positive: Any, classes: Any = None, **params: Any
     ) -> Floats:
         """Loss of the row, and 1."""
-        if len(y_true) == 0:
-            raise Undefined("there are no rows")
-        truth, scores = _one_hot(y_true, np.asarray(y_pred, dtype=float), positive, classes)
+        truth, scores = _likelihoods(self.name, y_true, y_pred, positive, classes)
         if scores.shape[1] == 1:
             truth, scores = np.hstack([~truth, truth]), np.hstack([1 - scores, scores])
         epsilon = np.finfo(float).eps
@@ -220,9 +230,7 @@ class Brier(Moments):
         self, y_true: Array, y_pred: Array, positive: Any, classes: Any = None, **params: Any
     ) -> Floats:
         """Squared distance of the row, and 1."""
-        if len(y_true) == 0:
-            raise Undefined("there are no rows")
-        truth, scores = _one_hot(y_true, np.asarray(y_pred, dtype=float), positive, classes)
+        truth, scores = _likelihoods(self.name, y_true, y_pred, positive, classes)
         return np.column_stack([((scores - truth) ** 2).sum(axis=1), np.ones(len(y_true))])
 
     def combine(self, sums: Floats, **params: Any) -> Floats:

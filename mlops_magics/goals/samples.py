@@ -94,7 +94,8 @@ def sample(
     Parameters
     ----------
     scores : array of shape (n,) or (n, k), optional
-        As ``predict_proba`` gives it; of two columns that of the positive class is kept.
+        As ``predict_proba`` gives it (of two columns that of the positive class is kept), or as
+        ``decision_function`` does: one column is that of the last class, as scikit-learn has it.
     classes : array of shape (k,), optional
         The classes the model knows; those seen in `y_true` and `predictions` by default.
     positive : object, optional
@@ -111,10 +112,29 @@ def sample(
     elif len(known):
         chosen = same_value(chosen, known)
     given = None if scores is None else np.asarray(scores, dtype=float)
-    if given is not None and given.ndim == 2 and given.shape[1] <= 2 and len(known) <= 2:
-        at = int(np.flatnonzero(known == chosen)[0]) if (known == chosen).any() else -1
-        given = given[:, at]
+    if given is not None and len(known) <= 2:
+        given = _of_positive(given, known, chosen)
     return Sample(y_true=truth, predictions=said, scores=given, classes=known, positive=chosen)
+
+
+def _of_positive(scores: Floats, known: Array, positive: Any) -> Floats:
+    at = int(np.flatnonzero(known == positive)[0]) if (known == positive).any() else -1
+    if scores.ndim == 2 and scores.shape[1] == 2:
+        return scores[:, at]
+    column = scores.reshape(-1)
+    if at != 0 or len(known) < 2:
+        return column
+    return 1 - column if probable(column) else -column
+
+
+def shown(value: Any) -> str:
+    """A class as it is written: ``'bad'``, ``1`` (and not ``np.int64(1)``)."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
+def probable(scores: Floats) -> bool:
+    """Whether the scores can be probabilities."""
+    return not len(scores) or bool(scores.min() >= 0 and scores.max() <= 1)
 
 
 def _flat(values: ArrayLike) -> Array:

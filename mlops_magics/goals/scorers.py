@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mlops_magics.goals.metrics import Metric
-from mlops_magics.goals.samples import Array, Sample, Undefined, sample
+from mlops_magics.goals.samples import Array, Sample, Undefined, probable, sample
 
 
 @cache
@@ -67,13 +68,13 @@ class ScorerMetric(Metric):
         """See `Metric`; `y_pred` holds the positive class's probabilities if it is of floats."""
         if sample_weight is not None:
             raise Undefined(f"{self.name} takes no weights here; repeat the rows instead")
-        said = np.asarray(y_pred)
-        truth = np.asarray(y_true)
+        truth, said = np.asarray(y_true), np.asarray(y_pred)
         if truth.dtype.kind == "f":
             return self.value(sample("regression", truth, said))
-        scores = said if said.dtype.kind == "f" else None
-        labels = truth if scores is not None else said
-        return self.value(sample("classification", truth, labels, scores, positive=positive))
+        if said.dtype.kind != "f":
+            return self.value(sample("classification", truth, said, positive=positive))
+        rows = sample("classification", truth, truth, positive=positive)
+        return self.value(replace(rows, scores=said))
 
 
 @cache
@@ -92,9 +93,6 @@ def _stand_in(rows: Sample) -> tuple[Array, Any]:
         truth = (truth == rows.positive).astype(int)
         predictions = (predictions == rows.positive).astype(int)
         classes = np.array([0, 1])
-    scores = rows.scores
-    if scores is not None and scores.ndim == 1:
-        scores = np.column_stack([1 - scores, scores])
 
     class Labels(RegressorMixin if classes is None else ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -106,12 +104,20 @@ def _stand_in(rows: Sample) -> tuple[Array, Any]:
         def predict(self, X: Array) -> Array:
             return predictions[X]
 
-    if scores is None:
+    if rows.scores is None:
         return truth, Labels()
-    columns = scores
+    scores = rows.scores
+
+    class Scores(Labels):
+        def decision_function(self, X: Array) -> Array:
+            return scores[X]
+
+    if not probable(scores):
+        return truth, Scores()
+    shares = np.column_stack([1 - scores, scores]) if scores.ndim == 1 else scores
 
     class Probabilities(Labels):
         def predict_proba(self, X: Array) -> Array:
-            return columns[X]
+            return shares[X]
 
     return truth, Probabilities()

@@ -33,7 +33,7 @@ def answers(seed: int, skill: float = 1.6) -> Sample:
     noise = np.random.default_rng(seed).normal(size=ROWS)
     scores = 1 / (1 + np.exp(-(skill * (TRUTH == "bad") - 0.8 + noise)))
     said = np.where(scores > 0.5, "bad", "good")
-    return sample("classification", TRUTH, said, scores, ["bad", "good"], "bad")
+    return sample("classification", TRUTH, said, scores, ["good", "bad"], "bad")
 
 
 def subject(seed: int = 1, skill: float = 1.6, **more: Any) -> Subject:
@@ -259,7 +259,10 @@ def test_problems_of_the_answers_fail_with_their_reason() -> None:
     result = judge("accuracy >= 0", subject(sample=replace(answers(1), y_true=truth)))
     assert "the class 'ugly', which credit/3 does not know" in result.reason
     numbers = replace(answers(1), y_true=(TRUTH == "bad").astype(int))
-    assert "it knows 'bad', 'good'" in judge("accuracy >= 0", subject(sample=numbers)).reason
+    assert (
+        "the classes 0, 1, which credit/3 does not know: it knows 'good', 'bad'"
+        in judge("accuracy >= 0", subject(sample=numbers)).reason
+    )
     one = answers(1).take(TRUTH == "good")
     lone = subject(sample=one, features=FEATURES[TRUTH == "good"])
     assert "only one class ('good')" in judge("roc_auc >= 0", lone).reason

@@ -182,12 +182,39 @@ def test_the_positive_class_decides() -> None:
     assert both["bad"]["log_loss"] == pytest.approx(both["good"]["log_loss"])
 
 
+def test_one_column_of_scores_is_of_the_last_class_whichever_is_positive() -> None:
+    truth = ["a", "b", "b", "a", "b"]
+    chances, margins = [0.2, 0.9, 0.6, 0.7, 0.8], [-2.0, 3.0, 0.5, 0.8, 1.0]
+    for scores in (chances, margins):
+        for positive in ("a", "b"):
+            names = ["roc_auc", "average_precision", "log_loss", "roc_auc_ovr", "neg_log_loss"]
+            found = metrics.measure(
+                "classification", truth, truth, scores, ["a", "b"], positive, names
+            )
+            sign = 1 if positive == "b" else -1
+            hits = np.array(truth) == positive
+            assert found["roc_auc"] == pytest.approx(
+                sk.roc_auc_score(hits, sign * np.array(scores))
+            )
+            assert found["average_precision"] == pytest.approx(
+                sk.average_precision_score(hits, sign * np.array(scores))
+            )
+            if scores is chances:
+                loss = sk.log_loss(np.array(truth) == "b", chances)
+                assert found["log_loss"] == pytest.approx(loss)
+                assert found["neg_log_loss"] == pytest.approx(-loss)
+                assert found["roc_auc_ovr"] == pytest.approx(found["roc_auc"])
+            else:
+                assert "gives scores only" in found.undefined["log_loss"]
+                assert "needs probabilities" in found.undefined["neg_log_loss"]
+
+
 def test_one_class_in_the_test_set_is_said_in_words() -> None:
     found = metrics.measure(
         "classification",
         ["good"] * 5,
         ["good", "good", "bad", "good", "good"],
-        [0.1, 0.2, 0.7, 0.3, 0.1],
+        [0.9, 0.8, 0.3, 0.7, 0.9],
         ["bad", "good"],
         "bad",
     )
@@ -252,7 +279,7 @@ def test_classes_are_matched_by_what_they_mean() -> None:
 
 def test_a_baseline_equals_scikit_learns_dummies() -> None:
     data = two_classes()
-    rows = samples.sample("classification", data["y"], data["p"], data["s"], ["bad", "good"], "bad")
+    rows = samples.sample("classification", data["y"], data["p"], data["s"], ["good", "bad"], "bad")
     seen = np.array(["bad"] * 3 + ["good"] * 7)
     ours = baselines.knowing_nothing(rows, seen)
     dummy = DummyClassifier(strategy="prior").fit(np.zeros((10, 1)), seen)

@@ -23,7 +23,7 @@ def classifier(seed: int, rows: int = 300, digits: int = 15) -> Sample:
         truth,
         np.where(scores > 0.5, "bad", "good"),
         scores,
-        ["bad", "good"],
+        ["good", "bad"],
         "bad",
     )
 
