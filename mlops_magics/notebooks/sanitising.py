@@ -9,6 +9,7 @@ The page's content security policy stands behind that as a second wall.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import bleach  # type: ignore[import-untyped]
 import tinycss2  # type: ignore[import-untyped]
@@ -105,14 +106,27 @@ def _scoped(rule: tinycss2.ast.Node, scope: str) -> str:
     if rule.type == "qualified-rule":
         selector = tinycss2.serialize(rule.prelude).strip()
         body = tinycss2.serialize(rule.content)
-        # A selector list in :is() can't be broken out of: the parser balanced its brackets.
-        return f"#{scope} :is({selector}){{{body}}}" if selector else ""
+        # A rule within a rule could name its parent from outside: body:has(&) {…}.
+        plain = _plain(rule.prelude) and _plain(rule.content)
+        return f"#{scope} :is({selector}){{{body}}}" if selector and plain else ""
     if rule.type == "at-rule" and rule.lower_at_keyword in {"media", "supports"} and rule.content:
         condition = tinycss2.serialize(rule.prelude).strip()
+        if not _plain(rule.prelude):
+            return ""
         within = tinycss2.parse_rule_list(rule.content, skip_comments=True, skip_whitespace=True)
         rules = "".join(_scoped(inner, scope) for inner in within)
         return f"@{rule.lower_at_keyword} {condition}{{{rules}}}"
     return ""  # @import, @font-face and the like reach outside
+
+
+def _plain(tokens: Sequence[tinycss2.ast.Node]) -> bool:
+    """Whether they hold no braces, and no stray bracket that closes what they did not open."""
+    return all(
+        token.type not in {"error", "{} block"}
+        and _plain(getattr(token, "content", None) or ())
+        and _plain(getattr(token, "arguments", None) or ())
+        for token in tokens
+    )
 
 
 def is_visible(html: str) -> bool:

@@ -95,7 +95,7 @@ def test_write_replaces_whole_and_leaves_nothing_beside(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_old_file(
     call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = tmp_path / "x.ipynb"
+    file = tmp_path / "folder" / "x.ipynb"
     files.write(file, b"old")
 
     def full(*_: Any, **__: Any) -> None:
@@ -105,7 +105,7 @@ def test_a_full_disk_leaves_the_old_file(
     with pytest.raises(MlopsError, match=r"can't be written: No space left on device. Make room"):
         files.write(file, b"new")
     assert file.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["x.ipynb"]
+    assert os.listdir(file.parent) == ["x.ipynb"]
 
 
 @pytest.fixture
