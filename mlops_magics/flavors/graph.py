@@ -73,11 +73,12 @@ def local_code(met: set[str]) -> list[str]:
         top = module.partition(".")[0]
         if top in sys.stdlib_module_names or top == "__main__" or _package(module) is not None:
             continue
-        file = getattr(sys.modules.get(top), "__file__", None)
-        if file is None:
-            continue  # made while running, and pickled by value
-        path = Path(file)
-        found.add(str(path.parent if path.name == "__init__.py" else path))
+        loaded = sys.modules.get(top)
+        if file := getattr(loaded, "__file__", None):
+            path = Path(file)
+            found.add(str(path.parent if path.name == "__init__.py" else path))
+        else:  # a folder without __init__; or made while running, and pickled by value
+            found.update(map(str, list(getattr(loaded, "__path__", ()))[:1]))
     return sorted(found)
 
 

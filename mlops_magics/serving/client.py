@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import httpx
@@ -31,11 +32,17 @@ class Reply:
         return str(self.content)[:300]
 
 
+@cache
+def _client() -> httpx.Client:
+    # Made once, as it prepares for TLS each time. A proxy of the environment has no business
+    # between a machine and itself, and a kept connection would outlive the server it leads to.
+    return httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+
+
 def ping(url: str, timeout: float = 2.0) -> bool:
     """Whether a server answers that it is well."""
     try:
-        # A proxy of the environment has no business between a machine and itself.
-        answer = httpx.get(f"{url}/ping", timeout=timeout, trust_env=False)
+        answer = _client().get(f"{url}/ping", timeout=timeout)
     except httpx.HTTPError:
         return False
     return answer.status_code == 200
@@ -52,10 +59,9 @@ def ask(url: str, body: bytes, *, client_id: str = "", timeout: float = 60.0) ->
     headers = {"content-type": "application/json"}
     if client_id:
         headers["x-client-id"] = client_id
+    client = _client()
     started = time.perf_counter()
-    answer = httpx.post(
-        f"{url}/invocations", content=body, headers=headers, timeout=timeout, trust_env=False
-    )
+    answer = client.post(f"{url}/invocations", content=body, headers=headers, timeout=timeout)
     took = (time.perf_counter() - started) * 1000
     try:
         content = answer.json()

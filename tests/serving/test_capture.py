@@ -1,0 +1,225 @@
+"""Requests and answers, kept and read back."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from starlette.testclient import TestClient
+
+from mlops_magics import flavors
+from mlops_magics.errors import BadData
+from mlops_magics.serving import capture, captured
+from mlops_magics.serving.app import Server
+from mlops_magics.serving.capture import Capture, Captured
+from mlops_magics.serving.service import Service
+from tests.serving import models
+
+numbers = itertools.count()
+
+
+def one(**changes: Any) -> Captured:
+    """A request for one row."""
+    facts: dict[str, Any] = {
+        "request_id": f"r{next(numbers)}",
+        "time": time.time_ns() // 1000,
+        "status": 200,
+        "latency_ms": 1.5,
+        "client_id": "",
+        "rows": 1,
+        "error": "",
+        "columns": {"x": [1.0]},
+        "outputs": "[1]",
+        "size": 500,
+    }
+    return Captured(**{**facts, **changes})
+
+
+def until(condition: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if condition():
+            return
+        time.sleep(0.025)
+    raise AssertionError("it did not happen within 10 s")
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Capture]:
+    made = Capture(tmp_path / "deep" / "capture.db", "credit/1")
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def server(model: Path, tmp_path: Path) -> Iterator[TestClient]:
+    """A server that captures to ``capture.db``."""
+    kept = Capture(tmp_path / "capture.db", "credit/1")
+    with TestClient(Server(Service(flavors.load(model)), {}, kept).app()) as client:
+        yield client
+
+
+def test_requests_as_they_were(server: TestClient, model: Path, tmp_path: Path) -> None:
+    rows = models.rows(model)
+    before = datetime.now(UTC)
+    first = server.post(
+        "/invocations", json={"dataframe_records": rows}, headers={"x-client-id": "till 7"}
+    )
+    refused = server.post("/invocations", json={"dataframe_records": [{"Age": 1}]})
+    table = pd.DataFrame(rows).assign(shoe_size=43).to_csv(index=False)
+    as_csv = server.post("/invocations", content=table, headers={"content-type": "text/csv"})
+    probable = {"dataframe_records": rows[:1], "params": {"predict_method": "predict_proba"}}
+    server.post("/invocations", json=probable)
+    file = tmp_path / "capture.db"
+    until(lambda: len(captured.read(file)) == 4)
+
+    seen = captured.read(file)
+    assert seen["status"].tolist() == [200, 400, 200, 200]
+    assert seen["rows"].tolist() == [len(rows), 0, len(rows), 1]
+    assert seen["client_id"].tolist() == ["till 7", "", "", ""]
+    assert seen["model"].unique().tolist() == ["credit/1"]
+    assert seen["error"].tolist() == ["", refused.json()["message"], "", ""]
+    assert seen["request_id"][0] == first.headers["x-request-id"]
+    assert (seen["latency_ms"] > 0).all()
+    assert seen["time"].between(before, datetime.now(UTC)).all()
+
+    asked = captured.features(file)
+    names = list(rows[0])
+    assert list(asked.columns) == ["request_id", *names, "prediction"]
+    expected = pd.DataFrame(rows)
+    for request, answer in ((first, first), (as_csv, as_csv)):
+        part = asked[asked["request_id"] == request.headers["x-request-id"]].reset_index(drop=True)
+        pd.testing.assert_frame_equal(part[names], expected, check_dtype=False)
+        assert part["prediction"].tolist() == answer.json()["predictions"]
+    assert asked["prediction"].iloc[-1] == first.json()["predictions"][0]
+
+
+def test_only_what_came_since(writer: Capture) -> None:
+    now = datetime.now(UTC)
+    for hours in (3, 2, 1):
+        at = int((now - timedelta(hours=hours)).timestamp() * 1e6)
+        writer.put(one(time=at, client_id=str(hours)))
+    until(lambda: writer.written == 3)
+    since = now - timedelta(hours=2.5)
+    assert captured.read(writer.path, since)["client_id"].tolist() == ["2", "1"]
+    assert len(captured.features(writer.path, since)) == 2
+    plain = since.replace(tzinfo=None).isoformat()
+    assert captured.read(writer.path, plain)["client_id"].tolist() == ["2", "1"]
+    with pytest.raises(BadData, match="'yesterday' is no time"):
+        captured.read(writer.path, "yesterday")
+
+
+def test_smoke_tests_are_no_traffic(writer: Capture) -> None:
+    writer.put(one(client_id=captured.SMOKE_TEST))
+    writer.put(one(client_id="x"))
+    until(lambda: writer.written == 2)
+    assert captured.read(writer.path)["client_id"].tolist() == ["x"]
+    assert len(captured.features(writer.path)) == 1
+
+
+def test_columns_that_come_and_go(writer: Capture) -> None:
+    writer.put(one(columns={"x": [1]}))
+    writer.put(one(columns={"x": [2], "prediction": ["old"]}, outputs='["b"]'))
+    writer.put(one(columns={"y": [3]}))
+    until(lambda: writer.written == 3)
+    table = captured.features(writer.path)
+    assert list(table.columns) == ["request_id", "x", "prediction_input", "y", "prediction"]
+    assert table["prediction"].tolist() == [1, "b", 1]
+    assert table["x"].isna().tolist() == [False, False, True]
+
+
+def test_a_file_is_there_before_the_first_request(writer: Capture) -> None:
+    until(lambda: writer.path.exists() and writer.path.stat().st_size > 0)
+    until(lambda: captured.read(writer.path).empty)
+    assert list(captured.features(writer.path).columns) == ["request_id", "prediction"]
+
+
+def test_no_file_and_no_capture(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match="There is no capture at"):
+        captured.read(tmp_path / "none.db")
+    (tmp_path / "text.db").write_text("hello, I am a text and not a database at all")
+    with pytest.raises(BadData, match="can't be read as a capture"):
+        captured.features(tmp_path / "text.db")
+
+
+def test_too_much_at_once_is_dropped_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture, "MOST_ROWS", 5)
+    monkeypatch.setattr(capture, "MOST_BYTES", 2000)
+    idle = Capture(tmp_path / "capture.db", "credit/1")  # not started: nothing is taken out
+    for _ in range(8):
+        idle.put(one(size=100))
+    assert (idle.state()["waiting"], idle.dropped) == (5, 3)
+    large = Capture(tmp_path / "large.db", "credit/1")
+    large.put(one(size=1500))
+    large.put(one(size=1500))
+    assert (large.state()["waiting"], large.dropped) == (1, 1)
+
+
+def test_what_waits_is_written_at_the_end(tmp_path: Path) -> None:
+    short = Capture(tmp_path / "capture.db", "credit/1")
+    short.start()
+    for _ in range(250):
+        short.put(one())
+    short.close()
+    assert len(captured.read(short.path)) == 250
+
+
+def test_a_full_disk_is_said_and_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = capture._open
+
+    def small(path: Path) -> sqlite3.Connection:
+        database = real(path)
+        database.execute("PRAGMA max_page_count = 8")  # SQLite's own way to be full
+        return database
+
+    monkeypatch.setattr(capture, "_open", small)
+    kept = Capture(tmp_path / "capture.db", "credit/1")
+    kept.start()
+    for _ in range(20):
+        kept.put(one(outputs='["' + "x" * 5000 + '"]'))
+    until(lambda: kept.dropped > 0)
+    assert "full" in kept.state()["error"]
+    assert "Predictions go on" in caplog.text
+    monkeypatch.setattr(capture, "_open", real)
+    kept.put(one())
+    until(lambda: kept.written > 0)
+    assert kept.state()["error"] == ""
+    kept.close()
+
+
+def test_two_writers_and_a_reader_share_a_file(tmp_path: Path) -> None:
+    writers = [Capture(tmp_path / "capture.db", f"credit/{n}") for n in (1, 2)]
+    for w in writers:
+        w.start()
+    counts = []
+    for number in range(300):
+        for w in writers:
+            w.put(one())
+        if number % 100 == 99:
+            counts.append(_read_when_ready(tmp_path / "capture.db"))
+    assert counts == sorted(counts)
+    for w in writers:
+        w.close()
+    seen = captured.read(tmp_path / "capture.db")
+    assert seen["model"].value_counts().to_dict() == {"credit/1": 300, "credit/2": 300}
+    assert seen["request_id"].is_unique
+
+
+def _read_when_ready(file: Path) -> int:
+    for _ in range(100):
+        try:
+            return len(captured.read(file))
+        except BadData:  # its tables are being made
+            time.sleep(0.05)
+    raise AssertionError("the capture could not be read")
