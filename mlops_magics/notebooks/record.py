@@ -56,10 +56,18 @@ def surroundings(source: Path, kernel: kernels.Kernel) -> Surroundings:
     return Surroundings(
         source_of(source),
         environment.who(),
-        code.git(source.parent),
+        _git(source),
         environment.describe(),
         kernels.packages(kernel),
     )
+
+
+def _git(source: Path) -> dict[str, Any]:
+    """The project's repository: around the working directory, else around the notebook."""
+    found = code.git(Path.cwd())
+    if found or source in files.templates().values():
+        return found  # a shipped notebook lies in our repository, not in the user's
+    return code.git(source.parent)
 
 
 def build(

@@ -21,6 +21,10 @@ TONES = {
 }
 
 
+#: Verbs that judge → what a badge calls their judgement.
+JUDGED = {"validate": "Verdict", "monitor": "Monitoring"}
+
+
 @dataclass(frozen=True)
 class Badge:
     """A short statement with its tone."""
@@ -85,8 +89,9 @@ def _badges(
     for step in steps:
         if isinstance(step.get("passed"), bool):
             passed = step["passed"]
-            word = f"{step.get('verb')} {'passed' if passed else 'failed'}"
-            badges.append(Badge(word.capitalize(), *(("good", "✓") if passed else ("bad", "✗"))))
+            what = JUDGED.get(str(step.get("verb")), str(step.get("verb")).capitalize())
+            word = f"{what} {'passed' if passed else 'failed'}"
+            badges.append(Badge(word, *(("good", "✓") if passed else ("bad", "✗"))))
     badges.append(_seal_badge(finding))
     return badges
 
@@ -143,7 +148,7 @@ def _facts(record: Mapping[str, Any]) -> list[tuple[str, Value]]:
     ]
     if parameters:
         given = set(record.get("parameters_given", ()))
-        text = ", ".join(f"{k} = {_shown(v)}" for k, v in sorted(parameters.items()) if k in given)
+        text = "\n".join(f"{k} = {_shown(v)}" for k, v in sorted(parameters.items()) if k in given)
         rest = len(parameters) - len(given)
         facts.append(
             (
@@ -277,6 +282,8 @@ def _shown(value: Any) -> str:
         return f"{value:.4g}"
     if isinstance(value, Mapping):
         return ", ".join(f"{k} {_shown(v)}" for k, v in value.items())
+    if isinstance(value, str) and value.startswith("sha256:"):
+        return _short(value)
     if isinstance(value, list):
         return ", ".join(_shown(v) for v in value)
     return str(value)

@@ -109,6 +109,8 @@ def execute(
                 "MLOPS_EXECUTION": event,
                 "MLOPS_JOURNAL": str(journal),
                 "MLFLOW_DISABLE_TELEMETRY": "true",
+                # Bars that live by scripts are noise in a record.
+                "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
             },
             timeout=timeout,
             cell_timeout=cell_timeout,

@@ -1,0 +1,137 @@
+"""The shipped notebooks: tidy as files, and they run from the first cell to the last."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pandas as pd
+import pytest
+
+from mlops_magics import store
+from mlops_magics.notebooks import files, kinds, parameters
+from mlops_magics.verbs.auditing import verify
+from mlops_magics.verbs.executing import execute
+
+TEMPLATES = sorted(files.templates())
+
+
+def test_all_are_there() -> None:
+    assert TEMPLATES == ["monitor", "train", "validate"]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+class TestFile:
+    def raw(self, name: str) -> dict[str, Any]:
+        return dict(json.loads(files.templates()[name].read_text()))
+
+    def test_is_valid_and_stripped(self, name: str) -> None:
+        raw = self.raw(name)
+        nbformat.validate(raw)
+        assert (raw["nbformat"], raw["nbformat_minor"]) == (4, 5)
+        assert raw["metadata"]["kernelspec"]["name"] == "python3"
+        ids = [cell["id"] for cell in raw["cells"]]
+        assert len(set(ids)) == len(ids)
+        for cell in raw["cells"]:
+            if cell["cell_type"] == "code":
+                assert cell["outputs"] == []
+                assert cell["execution_count"] is None
+
+    def test_has_one_cell_of_typed_parameters(self, name: str) -> None:
+        raw = self.raw(name)
+        tagged = [c for c in raw["cells"] if "parameters" in c["metadata"].get("tags", [])]
+        assert len(tagged) == 1
+        declared = parameters.declared(files.read(files.templates()[name]))
+        assert declared
+        for parameter in declared.values():
+            assert parameter.kind.name not in {"any", "other"}
+            if not parameter.required:
+                assert kinds.read(parameter.kind, parameter.default) == parameter.default
+
+    def test_begins_with_what_it_is(self, name: str) -> None:
+        first = self.raw(name)["cells"][0]
+        assert first["cell_type"] == "markdown"
+        assert first["source"][0].startswith("# ")
+        assert f"mlops execute {name}" in "".join(first["source"])
+
+    def test_what_is_expanded_in_a_magic_is_quoted(self, name: str) -> None:
+        """IPython pastes {x} into the line before it is split into words."""
+        for cell in self.raw(name)["cells"]:
+            if cell["cell_type"] != "code":
+                continue
+            for line in "".join(cell["source"]).splitlines():
+                if re.match(r"\s*(\w+ = )?%", line):
+                    for expanded in re.findall(r"{([^{}]+)}", line):
+                        safe = ("quote(", "test", "seed", "options", "note")
+                        assert expanded.startswith(safe), line
+
+
+@pytest.mark.slow
+def test_train_then_validate(credit: pd.DataFrame, project: Path) -> None:
+    """With a file name and goals that would break an unquoted line."""
+    data = project / "loans $HOME {of} Ada's bank.csv"
+    credit.to_csv(data, index=False)
+    trained = execute(
+        "train",
+        params={
+            "data": str(data),
+            "name": "credit",
+            "target": "Status",
+            "positive": "bad",
+            "metric": "roc_auc",
+            "seed": "7",
+            "algorithm": "forest",
+        },
+    )
+    assert trained.status == "finished", trained.failed_cell
+    assert [s["verb"] for s in trained.steps] == ["prepare", "train"]
+    assert trained.steps[1]["model"] == "credit/1"
+    assert trained.steps[1]["metrics"]["roc_auc"] > 0.75
+    assert verify(trained.output).intact
+    version = store.versions.resolve("credit@candidate")
+    assert "RandomForest" in version.estimator
+    assert version.tags["mlops.headless"].lower() == "true"
+
+    judged = execute(
+        "validate",
+        params={
+            "model": "credit@candidate",
+            "goals": 'roc_auc >= 0.70  # "good" enough\nrecall >= 0.99',
+        },
+        html=True,
+    )
+    assert judged.status == "finished", judged.failed_cell
+    [step] = judged.steps
+    assert step["verb"] == "validate"
+    assert step["passed"] is False
+    assert judged.html is not None
+    page = Path(judged.html).read_text()
+    assert "Verdict failed" in page
+    assert "recall &gt;= 0.99" in page
+    # The first output is the verdict.
+    cells = json.loads(Path(judged.output).read_text())["cells"]
+    shown = [o for c in cells if c["cell_type"] == "code" for o in c["outputs"] if "data" in o]
+    assert "Verdict" in "".join(shown[0]["data"]["text/html"])
+
+
+@pytest.mark.slow
+def test_train_on_a_number(credit: pd.DataFrame, project: Path) -> None:
+    data = project / "loans.parquet"
+    credit.drop(columns="Status").to_parquet(data)
+    params = {"data": str(data), "name": "price", "target": "Price", "algorithm": "logistic"}
+    trained = execute("train", params=params)
+    assert trained.status == "finished", trained.failed_cell
+    assert "Ridge" in store.versions.resolve("price").estimator
+    assert trained.steps[1]["metrics"]
+
+
+def test_a_required_parameter_is_asked_for() -> None:
+    from mlops_magics.errors import WrongUsage
+
+    with pytest.raises(WrongUsage, match=r"needs data \(str\), name \(str\), target \(str\)"):
+        execute("train")
+    with pytest.raises(WrongUsage, match=r"'logistic' or 'forest' or 'boosting'"):
+        execute("train", params={"algorithm": "forrest"})
