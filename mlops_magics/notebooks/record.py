@@ -122,15 +122,17 @@ def build(
 
 def _effective(plan: Plan) -> dict[str, Any]:
     """Every parameter with the value that it had, given or by default where that is a literal."""
+    return {**_defaults(plan), **plan.params}
+
+
+def _defaults(plan: Plan) -> dict[str, Any]:
     if plan.kernel.language != "python":
-        return dict(plan.params)
-    declared = parameters.declared(plan.notebook)
-    defaults = {
+        return {}
+    return {
         p.name: p.default
-        for p in declared.values()
+        for p in parameters.declared(plan.notebook).values()
         if not p.required and p.default is not parameters.COMPUTED
     }
-    return {**defaults, **plan.params}
 
 
 def _cells(outcome: Outcome) -> list[dict[str, Any]]:
@@ -149,7 +151,7 @@ def _cells(outcome: Outcome) -> list[dict[str, Any]]:
 
 def masker_for(plan: Plan) -> secrets.Masker:
     """What finds the plan's secret parameters and this environment's secrets."""
-    return secrets.Masker(_effective(plan))
+    return secrets.Masker({"given": plan.params, "default": _defaults(plan)})
 
 
 def masked(notebook: nbformat.NotebookNode, masker: secrets.Masker, plan: Plan) -> dict[str, Any]:

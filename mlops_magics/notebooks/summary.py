@@ -36,10 +36,11 @@ class Badge:
 
 @dataclass(frozen=True)
 class Value:
-    """A value, and what is said of it in smaller letters."""
+    """A value, or several with their names, and what is said of it in smaller letters."""
 
-    text: str
+    text: str = ""
     more: str = ""
+    pairs: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,16 @@ def header(record: Mapping[str, Any], finding: Finding, file: str) -> dict[str, 
         The name of the notebook's file, for the command that verifies it.
     """
     steps = [dict(s) for s in record.get("steps", ()) if isinstance(s, Mapping)]
+    # The figures of the last step that has any.
+    measured: dict[str, Any] = next((s for s in reversed(steps) if _mapping(s, "metrics")), {})
     return {
         "kind": "Executed notebook · record" if record else "Notebook · no record",
         "badges": _badges(record, finding, steps),
         "alarms": _alarms(record, finding),
         "problems": finding.problems if finding.sealed else (),
         "facts": _facts(record),
-        "metrics": _metrics(steps),
+        "metrics": _metrics(measured),
+        "measured": measured.get("model") or measured.get("experiment", ""),
         "steps": [_step(step) for step in steps],
         "seal": _seal(finding),
         "file": file,
@@ -148,14 +152,10 @@ def _facts(record: Mapping[str, Any]) -> list[tuple[str, Value]]:
     ]
     if parameters:
         given = set(record.get("parameters_given", ()))
-        text = "\n".join(f"{k} = {_shown(v)}" for k, v in sorted(parameters.items()) if k in given)
+        pairs = [(k, _shown(v)) for k, v in sorted(parameters.items()) if k in given]
         rest = len(parameters) - len(given)
-        facts.append(
-            (
-                "Parameters",
-                Value(text or "as in the notebook", f"{rest} by default" if rest else ""),
-            )
-        )
+        more = f"{rest} by default" if rest else ""
+        facts.append(("Parameters", Value("" if pairs else "as in the notebook", more, pairs)))
     return facts
 
 
@@ -168,13 +168,9 @@ def _code(git: Mapping[str, Any]) -> Value:
     return Value(f"commit {str(commit)[:12]}{branch}" if commit else "no commit yet", state)
 
 
-def _metrics(steps: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """The metrics of the last step that has any."""
-    for step in reversed(steps):
-        metrics = step.get("metrics")
-        if isinstance(metrics, Mapping) and metrics:
-            return [(str(k).replace("_", " "), _shown(v)) for k, v in metrics.items()]
-    return []
+def _metrics(step: Mapping[str, Any]) -> list[tuple[str, str]]:
+    metrics = _mapping(step, "metrics")
+    return [(str(k).replace("_", " "), _shown(v)) for k, v in metrics.items()]
 
 
 #: Keys of a journal line that have a column of their own, or say nothing to a reader.

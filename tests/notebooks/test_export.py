@@ -157,7 +157,7 @@ def test_the_record_stands_at_the_head(text: str) -> None:
         "credit/3",
         "feedbeef",
         "numpy 2.1.0",
-        "name = &lt;script&gt;",
+        "<b>name</b> &lt;script&gt;",
         "1 by default",
         "+ &lt;b&gt;diff&lt;/b&gt;",
         "mlops verify credit.ipynb",

@@ -176,3 +176,35 @@ def test_audit_of_what_is_no_record(project: Path) -> None:
         audit("a.ipynb", output="x.html")
     with pytest.raises(UnknownName, match="no model 'credt'"):
         audit("credt")
+
+
+def test_a_model_is_verified_and_audited(project: Path, credit: Any) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    from mlops_magics import store
+    from mlops_magics.verbs.training import train
+
+    with train("credit"):
+        model = LogisticRegression().fit(credit[["Age", "Amount"]], credit["Status"])
+    assert model is not None
+    checked = verify("credit@candidate")
+    assert checked.intact
+    assert checked.path == "credit/1"
+    record = audit("credit", export="json")
+    assert record.kind == "model"
+    body = json.loads(Path("credit-1.audit.json").read_text())
+    assert body["model"]["digest"].startswith("sha256:")
+    assert [e["verb"] for e in body["events"]] == ["train"]
+    [kept] = body["records"].values()
+    assert kept["packages"]["scikit-learn"]
+    assert kept["who"]["actor"]
+    with pytest.raises(WrongUsage, match="exported as JSON"):
+        audit("credit", export="html")
+
+    folder = store.versions.local_path(store.versions.resolve("credit"))
+    conda = folder / "conda.yaml"
+    conda.write_text(conda.read_text() + "# changed")
+    changed = verify("credit")
+    assert not changed.intact
+    assert changed.exit_code == 5
+    assert changed.problems
