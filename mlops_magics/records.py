@@ -92,6 +92,10 @@ class Record:
     def __str__(self) -> str:
         return str(pkgutil.resolve_name(RENDERERS["text/plain"])(self))
 
+    def __init_subclass__(cls) -> None:
+        # IPython takes a class's own `__repr__`, which a dataclass has, before an inherited hook.
+        cls._repr_pretty_ = Record._repr_pretty_  # type: ignore[method-assign]
+
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """IPython's plain text; a bare ``repr`` stays the dataclass's own."""
         printer.text(str(self))

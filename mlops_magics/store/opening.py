@@ -26,6 +26,7 @@ from mlops_magics.settings import Settings
 
 # Nothing is sent anywhere; and a server that is away is said to be, not retried for minutes.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 
 if TYPE_CHECKING:

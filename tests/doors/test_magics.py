@@ -81,7 +81,7 @@ def test_a_syntax_error_opens_no_run(ip: Any) -> None:
         ("credit --metric roc_auk", "Did you mean 'roc_auc'"),
         ("credit --tag team", "KEY=VALUE"),
         ("'my model'", "can't be a name"),
-        ("credit --data credti", "There is no dataset 'credti'"),
+        ("credit --data credti", "There is no prepared dataset 'credti'"),
     ],
 )
 def test_wrong_arguments_get_one_sentence_and_the_cell_does_not_run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Literal
 
 from rich import box
 from rich.console import Console
@@ -39,24 +40,26 @@ def render(card: Card, width: int = 110) -> str:
 
 def _print_table(console: Console, table: Table) -> None:
     drawn = RichTable(box=box.SIMPLE_HEAD, title=table.title or None, title_justify="left")
-    for place, column in enumerate(table.columns):
+    # A meter only draws the figures that stand beside it.
+    places = [
+        place
+        for place in range(len(table.columns))
+        if not any(isinstance(row[place], Meter) for row in table.rows)
+    ]
+    for place in places:
         numeric = all(
             isinstance(row[place], int | float) or row[place] is None for row in table.rows
         )
-        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        justify: Literal["right", "left"] = "right" if numeric else "left"
+        drawn.add_column(table.columns[place], justify=justify, overflow="fold")
     for row in table.rows:
-        drawn.add_row(*(Text(_cell(value)) for value in row))
+        drawn.add_row(*(Text(_cell(row[place])) for place in places))
     console.print(drawn)
 
 
 def _cell(value: object) -> str:
     if isinstance(value, Bars):
         return f"{_spark(value.reference)} → {_spark(value.current)}"
-    if isinstance(value, Meter):
-        interval = (
-            f"  [{show(value.interval[0])}, {show(value.interval[1])}]" if value.interval else ""
-        )
-        return f"{show(value.value)}{interval}"
     return show(value)
 
 

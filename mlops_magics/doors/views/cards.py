@@ -193,7 +193,7 @@ def deployment(record: Deployment) -> Card:
         "model": record.model,
         "target": record.target,
         "url": record.url,
-        **({"process": record.pid} if record.pid else {}),
+        **({"process": str(record.pid)} if record.pid else {}),
         **({"since": moment(record.started)} if record.started else {}),
         **({"reason": record.reason} if record.reason else {}),
     }
