@@ -106,7 +106,8 @@ class Cells:
     def after(self, result: ExecutionResult) -> None:
         """Close the run with how the cell ended (``post_run_cell``)."""
         info = self.info
-        if self.training is None or info is None or result.info is not info:
+        ours = result.info is info
+        if self.training is None or info is None or not ours:
             return
         training, self.training = self.training, None
         error = result.error_before_exec or result.error_in_exec
