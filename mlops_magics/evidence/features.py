@@ -34,6 +34,7 @@ _MISSING = "missing"
 _LEFT_OUT = {
     "nested": "holds lists, mappings or other objects; take out of them what matters",
     "span": "holds spans of time; turn them into numbers (.dt.total_seconds())",
+    "odd times": "holds dates that are not all alike; convert them (pd.to_datetime)",
     "unique": "has another value in every row; take out of it what several rows share",
     "empty": "has no value at all",
 }
@@ -82,6 +83,7 @@ def transformer(frame: pd.DataFrame, target: str | None = None) -> ColumnTransfo
     ]
     # skrub encodes one column at a time.
     steps += [(f"time {name}", _times(), name) for name in groups.get("times", [])]
+    steps += [(f"time {name}", _times(_to_text()), name) for name in groups.get("time objects", [])]
     return ColumnTransformer(steps, remainder="drop", sparse_threshold=0)
 
 
@@ -101,7 +103,9 @@ def _treatment(values: pd.Series) -> str:
     if type == "object":
         return _of_objects(values, given)
     if type == "datetime":
-        return "times"
+        if values.dtype != object:
+            return "times"
+        return "time objects" if _is_time(given) else "odd times"
     if type in ("integer", "number", "boolean"):
         # Whoever makes numbers a category does not mean a quantity.
         category = isinstance(values.dtype, pd.CategoricalDtype) and type != "boolean"
@@ -145,7 +149,7 @@ def _is_time(given: pd.Series) -> bool:
     from skrub import ToDatetime
 
     try:
-        ToDatetime().fit(given.astype(object))
+        ToDatetime().fit(given.astype(str).astype(object))
     except ValueError:
         return False
     return True
@@ -184,16 +188,25 @@ def _many(supervised: bool) -> tuple[Any, ...]:
     return TargetEncoder(cv=KFold(5, shuffle=True, random_state=0)), StandardScaler()
 
 
+def _to_text() -> Any:
+    from skrub._to_str import ToStr  # what skrub's TableVectorizer uses; it has no public name
+
+    return ToStr(convert_category=True)
+
+
 def _as_text() -> Any:
     from skrub import ApplyToCols
-    from skrub._to_str import ToStr  # what its TableVectorizer uses; it has no public name
 
-    return ApplyToCols(ToStr(convert_category=True))
+    return ApplyToCols(_to_text())
 
 
-def _times() -> Any:
+def _times(*first: Any) -> Any:
     from skrub import DatetimeEncoder, ToDatetime
 
     return make_pipeline(
-        ToDatetime(), DatetimeEncoder(), SimpleImputer(keep_empty_features=True), StandardScaler()
+        *first,
+        ToDatetime(),
+        DatetimeEncoder(),
+        SimpleImputer(keep_empty_features=True),
+        StandardScaler(),
     )

@@ -60,6 +60,11 @@ def read(ref: Any) -> pd.DataFrame:
     return frame
 
 
+def nearby(folder: Path) -> list[str]:
+    """The names of the files in a folder that could be read."""
+    return [f.name for f in folder.iterdir() if f.is_file() and set(f.suffixes) & set(_READERS)]
+
+
 def describe_source(ref: Any) -> str:
     """Where data comes from, for a record: a whole path, a URI without secrets, or its type."""
     if isinstance(ref, tuple) and len(ref) == 2:

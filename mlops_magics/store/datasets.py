@@ -64,8 +64,9 @@ def load(ref: Any) -> Found:
     if isinstance(ref, str) and _may_be_name(ref):
         known = names()
         if ref not in known:
-            files = [f.name for f in Path.cwd().iterdir() if f.is_file()]
-            raise UnknownName("file or prepared dataset", ref, [*known, *files])
+            raise UnknownName(
+                "file, prepared dataset or variable", ref, [*known, *tables.nearby(Path.cwd())]
+            )
         ref = find(ref)
     if isinstance(ref, Dataset):
         return Found(frame(ref), ref.source, ref)

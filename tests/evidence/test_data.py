@@ -142,7 +142,6 @@ def test_where_texts_end_counts() -> None:
         ([1 + 2j], [2 + 1j]),
         ([pd.Interval(0, 1)], [pd.Interval(0, 1, closed="left")]),
     ],
-    ids=str,
 )
 def test_different_values_differ(one: list[Any], other: list[Any]) -> None:
     assert of(one, object) != of(other, object)
@@ -184,7 +183,6 @@ def test_long_doubles_count_to_the_last_bit() -> None:
         ),
         ([float("inf"), None], [np.float32("inf"), np.float16("nan")]),
     ],
-    ids=str,
 )
 def test_equal_values_are_equal(one: list[Any], other: list[Any]) -> None:
     assert of(one, object) == of(other, object)

@@ -67,7 +67,7 @@ def test_groups_are_stratified_and_of_the_share_asked_for() -> None:
     for test in (0.1, 0.3, 0.45):
         found = split(frame, "y", test=test, group="g")
         assert len(found.test_rows) / 5000 == pytest.approx(test, abs=0.02)
-        assert frame["y"].iloc[found.test_rows].mean() == pytest.approx(frame["y"].mean(), abs=0.02)
+        assert frame["y"].iloc[found.test_rows].mean() == pytest.approx(frame["y"].mean(), abs=0.03)
 
 
 def test_many_groups_are_split_by_chance() -> None:

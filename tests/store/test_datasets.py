@@ -122,7 +122,9 @@ def test_load_takes_any_reference(dataset: Dataset, credit: pd.DataFrame, projec
     credit.head(5).to_csv("a.csv", index=False)
     assert store.datasets.load("a.csv").source == (project / "a.csv").as_posix()
     assert len(store.datasets.load(Path("a.csv")).frame) == 5
-    with pytest.raises(UnknownName, match=r"no file or prepared dataset 'credi'.*'credit'"):
+    with pytest.raises(
+        UnknownName, match=r"no file, prepared dataset or variable 'credi'.*'credit'"
+    ):
         store.datasets.load("credi")
 
 

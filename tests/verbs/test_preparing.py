@@ -171,7 +171,7 @@ def small(**columns: Any) -> pd.DataFrame:
         (small(), {"name": "my data"}, WrongUsage, "can't be a name"),
         (pd.DataFrame([[1, 2]], columns=["y", "y"]), {}, BadData, "more than one column"),
         ("nothing.csv", {}, UnknownName, "no file 'nothing.csv'"),
-        ("nothing", {}, UnknownName, "no file or prepared dataset 'nothing'"),
+        ("nothing", {}, UnknownName, "no file, prepared dataset or variable 'nothing'"),
     ],
     ids=lambda v: str(v) if isinstance(v, str | dict) else "",
 )
