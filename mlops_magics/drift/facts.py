@@ -32,17 +32,8 @@ def subject(
     performance : mapping
         ``metrics``: name → value; ``reason`` where there are none.
     """
-    known: dict[str, float] = {"rows": float(rows)}
-    unknown: dict[str, str] = {}
-    for feature in features:
-        answer = feature.get("role") == "prediction"
-        key = "prediction_drift" if answer else f"drift({feature['name']})"
-        if feature.get("drift") is not None and feature["level"] != "not judged":
-            known[key] = float(feature["drift"])
-        else:
-            unknown[key] = str(feature["reason"]).rstrip(".")
-        if feature.get("missing") is not None and not answer:
-            known[f"missing({feature['name']})"] = float(feature["missing"])
+    known, unknown = of_features(features)
+    known["rows"] = float(rows)
     for fact in ("requests", "error_rate"):
         if service.get(fact) is not None:
             known[fact] = float(service[fact])
@@ -65,6 +56,24 @@ def subject(
         unknown=unknown,
         problem=_why_no_other(performance),
     )
+
+
+def of_features(
+    features: Iterable[Mapping[str, Any]],
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Drift and missing values of compared features: what is known, and why the rest is not."""
+    known: dict[str, float] = {}
+    unknown: dict[str, str] = {}
+    for feature in features:
+        answer = feature.get("role") == "prediction"
+        key = "prediction_drift" if answer else f"drift({feature['name']})"
+        if feature.get("drift") is not None and feature["level"] != "not judged":
+            known[key] = float(feature["drift"])
+        else:
+            unknown[key] = str(feature["reason"]).rstrip(".")
+        if feature.get("missing") is not None and not answer:
+            known[f"missing({feature['name']})"] = float(feature["missing"])
+    return known, unknown
 
 
 def _why_no_other(performance: Mapping[str, Any]) -> str:

@@ -96,7 +96,8 @@ def judge(
 def _too_small(group: Group) -> str:
     if not len(group.rows):
         return "no rows"
-    return f"{len(group.rows)} rows, too small (under {SMALLEST})"
+    count = "1 row" if len(group.rows) == 1 else f"{len(group.rows)} rows"
+    return f"{count}, too small (under {SMALLEST})"
 
 
 def _every(

@@ -43,9 +43,11 @@ class Subject:
     sample : Sample or None
         Truth and answers; ``None`` where no labels are known.
     features : DataFrame or None
-        The same rows' features: groups are taken from it, and latency is measured on it.
+        The columns of the same rows, from which groups are taken.
+    inputs : DataFrame or None
+        The same rows as the model takes them; `features` by default.
     predict : callable or None
-        Asked with one row at a time for the latency.
+        Asked with one row of `inputs` at a time for the latency.
     facts : mapping
         What was measured elsewhere, in base units (seconds, bytes, shares): ``model_size``,
         ``p95_latency``, ``error_rate``, ``drift(Income)``, ``missing(Income)``, ``requests``…
@@ -58,6 +60,7 @@ class Subject:
     name: str = "the model"
     sample: Sample | None = None
     features: pd.DataFrame | None = None
+    inputs: pd.DataFrame | None = None
     predict: Callable[[pd.DataFrame], Any] | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
     unknown: Mapping[str, str] = field(default_factory=dict)
@@ -72,9 +75,10 @@ class Subject:
         Undefined
             If the model can't be asked.
         """
-        if self.predict is None or self.features is None:
+        inputs = self.features if self.inputs is None else self.inputs
+        if self.predict is None or inputs is None:
             raise Undefined(self.problem or "there is no model to ask")
-        return latency.measure(self.predict, self.features)
+        return latency.measure(self.predict, inputs)
 
     def answers(self) -> Sample:
         """Truth and answers, if there are any to judge.

@@ -1,0 +1,334 @@
+"""A model that is asked, the rows that it is asked about, and its answers beside the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from mlops_magics import evidence, flavors, goals, store
+from mlops_magics.errors import MlopsError, UnknownName, WrongUsage
+from mlops_magics.records import Dataset, Record
+from mlops_magics.verbs import session
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from mlops_magics.goals.judging import Subject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A model that answers, wherever it comes from.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        The features it takes, in order; empty when it takes whatever it is given.
+    size : int or None
+        Bytes of its files; ``None`` for a model in memory.
+    """
+
+    name: str
+    predict: Callable[[pd.DataFrame], np.ndarray[Any, Any]]
+    probabilities: Callable[[pd.DataFrame], np.ndarray[Any, Any] | None]
+    task: str
+    classes: Any = None
+    columns: tuple[str, ...] = ()
+    version: store.versions.Version | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Rows to judge on.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        Features and, if it is known, the target.
+    target : str
+        The target's column; empty when there is none among them.
+    source : str
+        What they are, for the record.
+    training : Dataset or None
+        What the model was trained on: its profile and its training rows are the reference.
+    """
+
+    frame: pd.DataFrame
+    target: str
+    source: str
+    digest: str
+    training: Dataset | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def features(self) -> pd.DataFrame:
+        """All columns but the target."""
+        return self.frame.drop(columns=[self.target]) if self.target else self.frame
+
+    @property
+    def positive(self) -> Any:
+        """The class counted as positive, where the training data names one."""
+        return self.training.positive if self.training else None
+
+
+def reference_of(model: Any) -> str | None:
+    """The reference that stands for a model: itself, or that of a record; else ``None``.
+
+    Raises
+    ------
+    WrongUsage
+        If it is a record of something that left no model.
+    """
+    if isinstance(model, str):
+        return model
+    if not isinstance(model, Record):
+        return None
+    named = getattr(model, "version", None) or getattr(model, "model", None)
+    if not named:
+        raise WrongUsage(
+            f"This {type(model).__name__} left no model.", "Name a version, for example credit/1."
+        )
+    return str(named)
+
+
+def of_version(version: store.versions.Version) -> Asked:
+    """A registered version, loaded from files that are proven to be those that were trained.
+
+    Raises
+    ------
+    NotIntact
+        If the files were changed.
+    """
+    path = store.versions.local_path(version)
+    predictor = flavors.load(path)
+    names = tuple(c.name for c in predictor.columns if c.name)
+    return Asked(
+        name=version.ref,
+        predict=predictor.predict,
+        probabilities=predictor.predict_proba,
+        task=predictor.task,
+        classes=predictor.classes,
+        columns=names if len(names) == len(predictor.columns) else (),
+        version=version,
+        size=sum(f.stat().st_size for f in path.rglob("*") if f.is_file()),
+    )
+
+
+def of_object(model: Any) -> Asked:
+    """A fitted model in memory.
+
+    Raises
+    ------
+    WrongUsage
+        If no flavor knows it as a model, or it is not fitted.
+    """
+    flavor = flavors.recognise(model)
+    if flavor is None:
+        raise WrongUsage(
+            f"A {type(model).__name__} is no model that an installed flavor knows.",
+            "Name a version, for example credit/1, or give a fitted estimator.",
+        )
+    if not flavor.is_fitted(model):
+        raise WrongUsage(f"The {type(model).__name__} is not fitted.", "Fit it first.")
+    return Asked(
+        name=type(model).__name__,
+        predict=model.predict,
+        probabilities=lambda X: _probabilities(model, X),
+        task=flavor.task(model),
+        classes=getattr(model, "classes_", None),
+        columns=tuple(map(str, getattr(model, "feature_names_in_", ()))),
+    )
+
+
+def _probabilities(model: Any, X: pd.DataFrame) -> Any:
+    # As in training: a decision function ranks as well where there are no probabilities.
+    for method in ("predict_proba", "decision_function"):
+        if callable(getattr(model, method, None)):
+            return getattr(model, method)(X)
+    return None
+
+
+def rows_of(on: Any, training: Dataset | None, name: str) -> Rows:
+    """The rows to judge on: those that `on` names, else the test rows of the training data.
+
+    Raises
+    ------
+    WrongUsage
+        If there are none, or their target can't be told.
+    """
+    if on is None or (isinstance(on, str) and not on):
+        return _test_rows(training, name)
+    found = store.datasets.load(on)
+    if found.dataset is not None and found.dataset.split.get("test_rows"):
+        frame, source = store.datasets.frames(found.dataset)[1], found.dataset.name
+    else:
+        frame, source = found.frame, found.source
+    target = next(
+        (
+            str(d.target)
+            for d in (training, found.dataset)
+            if d is not None and d.target in frame.columns
+        ),
+        "",
+    )
+    if not target and isinstance(on, tuple):
+        target = str(frame.columns[-1])
+    digest = evidence.data.fingerprint(frame)
+    warnings = []
+    if training is not None and digest == training.split.get("train_digest"):
+        warnings.append("These are the rows that the model was trained on: its figures flatter it.")
+    return _labelled(frame, target, source, digest, training or found.dataset, warnings)
+
+
+def _test_rows(training: Dataset | None, name: str) -> Rows:
+    if training is None:
+        raise WrongUsage(
+            f"{name} was trained on data that `prepare` has not recorded, so there are no unseen "
+            "rows to judge it on.",
+            "Give them with --on: (X, y), a file or the name of a prepared dataset.",
+        )
+    if training.target is None:
+        raise WrongUsage(
+            f"The dataset {training.name!r} has no target.", "Prepare it with --target."
+        )
+    if "X_test" in training.bindings:
+        bound = training.bindings
+        frame = bound["X_test"].assign(**{training.target: bound["y_test"]})
+    else:
+        frame = store.datasets.frames(training)[1]
+    digest = evidence.data.fingerprint(frame[[c.name for c in training.schema]])
+    return _labelled(frame, training.target, training.name, digest, training, [])
+
+
+def _labelled(
+    frame: pd.DataFrame,
+    target: str,
+    source: str,
+    digest: str,
+    training: Dataset | None,
+    warnings: list[str],
+) -> Rows:
+    if target and frame[target].isna().any():
+        known = frame[target].notna()
+        warnings.append(
+            f"{int((~known).sum())} of {len(frame)} rows have no value in {target!r} and were "
+            "left out."
+        )
+        frame = frame[known]
+    return Rows(
+        frame=frame,
+        target=target,
+        source=source,
+        digest=digest,
+        training=training,
+        warnings=tuple(warnings),
+    )
+
+
+def training_data(version: store.versions.Version | None) -> Dataset | None:
+    """What a version was trained on; for a model in memory, what was prepared last here."""
+    if version is None:
+        return session.latest()
+    return store.datasets.by_run(version.dataset_run) if version.dataset_run else None
+
+
+def subject(
+    asked: Asked,
+    rows: Rows,
+    facts: Mapping[str, float] | None = None,
+    unknown: Mapping[str, str] | None = None,
+) -> Subject:
+    """The model's answers to the rows, as goals judge them; what goes wrong is said in it.
+
+    `facts` and `unknown` are what else is known and not known, as `Subject` has them.
+    """
+    from mlops_magics.goals.judging import Subject
+
+    features = rows.features
+    known = {"model_size": float(asked.size)} if asked.size is not None else {}
+    no_size = {} if known else {"model_size": "only a saved model has files"}
+    base: dict[str, Any] = {
+        "name": asked.name,
+        "features": rows.frame,
+        "facts": {**known, "rows": float(len(features)), **(facts or {})},
+        "unknown": {**no_size, **(unknown or {})},
+    }
+    lacking = [c for c in asked.columns if c not in features.columns]
+    if lacking:
+        what = "column" if len(lacking) == 1 else "columns"
+        return Subject(
+            **base,
+            problem=f"the data lacks the {what} {', '.join(lacking[:5])}, which {asked.name} needs",
+        )
+    X = features[list(asked.columns)] if asked.columns else features
+    base |= {"inputs": X, "predict": asked.predict}
+    if not rows.target:
+        return Subject(**base, problem="the data has no target to compare with")
+    try:
+        sample = _answers(asked, X, rows)
+    except MlopsError as error:
+        return Subject(**base, problem=str(error).rstrip("."))
+    except Exception as error:  # the model is the user's code, and so is the data
+        first = (str(error).splitlines() or [""])[0]
+        return Subject(**base, problem=f"{asked.name} raised {type(error).__name__}: {first}")
+    return Subject(**base, sample=sample)
+
+
+def _answers(asked: Asked, X: pd.DataFrame, rows: Rows) -> Any:
+    import numpy as np
+
+    if asked.task not in ("classification", "regression"):
+        raise WrongUsage(f"{asked.name} neither classifies nor predicts numbers")
+    said = np.asarray(asked.predict(X))
+    if said.shape[:1] != (len(X),) or said.size != len(X):
+        raise WrongUsage(f"{asked.name} answered {len(X)} rows with an array of shape {said.shape}")
+    truth = rows.frame[rows.target]
+    if asked.task == "regression" and evidence.columns.type_of(truth) not in ("integer", "number"):
+        raise WrongUsage(
+            f"{asked.name} predicts numbers, and the target {rows.target!r} holds none"
+        )
+    return goals.samples.sample(
+        cast(Any, asked.task),
+        truth,
+        said,
+        asked.probabilities(X) if asked.task == "classification" else None,
+        asked.classes,
+        rows.positive,
+    )
+
+
+def champion_of(version: store.versions.Version, vs: str) -> store.versions.Version | None:
+    """The version to compare with: the one with the alias `vs`, or the one that `vs` names.
+
+    ``None`` when no version has the alias ``champion`` yet.
+
+    Raises
+    ------
+    UnknownName
+        If another alias or version is named and does not exist.
+    """
+    if "/" in vs or "@" in vs:
+        return store.versions.resolve(vs)
+    versions = store.versions.of(version.name)
+    found = next((v for v in versions if vs in v.aliases), None)
+    if found is None and vs != "champion":
+        raise UnknownName(
+            f"alias of model {version.name}", vs, [a for v in versions for a in v.aliases]
+        )
+    return found
+
+
+def named_file(frame: pd.DataFrame, folder: Path, name: str) -> Path:
+    """The frame as a Parquet file; columns of mixed values become text."""
+    import pyarrow as pa
+
+    path = folder / name
+    try:
+        frame.to_parquet(path, index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError):
+        frame.astype(str).to_parquet(path, index=False)
+    return path
