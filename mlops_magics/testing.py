@@ -11,12 +11,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mlops_magics.flavors import Flavor
     from mlops_magics.goals.metrics import Metric
     from mlops_magics.goals.samples import Sample
+    from mlops_magics.records import Package
+    from mlops_magics.targets.base import Target
 
 
 class MetricContract:
@@ -94,3 +98,176 @@ class MetricContract:
         empty = self.sample().take(np.array([], dtype=int))
         with pytest.raises(Undefined, match=r"\w"):
             self.metric().value(empty, **self.params)
+
+
+class FlavorContract:
+    """What every flavor must do to carry a model from a notebook to a server.
+
+    Attributes
+    ----------
+    flavor_class : type
+        What the entry point names.
+    """
+
+    flavor_class: type[Flavor]
+
+    def flavor(self) -> Flavor:
+        """The flavor; override where its class needs arguments."""
+        return self.flavor_class()
+
+    def fitted(self) -> tuple[Any, Any]:
+        """A fitted model, and rows that it can predict; to be overridden."""
+        raise NotImplementedError
+
+    def unfitted(self) -> Any:
+        """The same model before it has learned; to be overridden."""
+        raise NotImplementedError
+
+    def test_it_knows_its_own_models_and_no_others(self) -> None:
+        """Recognised by the object alone; neither data, text nor the class itself is a model."""
+        import pandas as pd
+
+        model, _ = self.fitted()
+        assert self.flavor().recognises(model)
+        for other in (None, 1, "text", [1], {}, object(), pd.DataFrame({"a": [1]})):
+            assert not self.flavor().recognises(other)
+
+    def test_it_knows_whether_a_model_has_learned(self) -> None:
+        """Before and after."""
+        model, _ = self.fitted()
+        assert self.flavor().is_fitted(model)
+        assert not self.flavor().is_fitted(self.unfitted())
+
+    def test_what_it_tells_is_short_and_plain(self) -> None:
+        """Hyperparameters go into JSON and a table, the description into a line."""
+        import json
+
+        model, _ = self.fitted()
+        params = self.flavor().params(model)
+        assert json.loads(json.dumps(params, allow_nan=False)) == params
+        assert all(isinstance(v, str | int | float | bool | None) for v in params.values())
+        assert all(len(str(v)) <= 500 for v in params.values())
+        assert self.flavor().task(model) in ("classification", "regression", "none")
+        description = self.flavor().describe(model)
+        assert description
+        assert "\n" not in description
+        assert len(description) < 200
+
+    def test_packages_are_exact_and_installed(self) -> None:
+        """``name==version`` of what is there."""
+        from importlib.metadata import version
+
+        model, _ = self.fitted()
+        packages = self.flavor().packages(model)
+        assert packages == sorted(packages)
+        assert packages
+        for package in packages:
+            name, _, exact = package.partition("==")
+            assert version(name) == exact
+
+    def test_saved_and_loaded_it_answers_the_same(self, tmp_path: Path) -> None:
+        """Through the folder that MLflow writes, opened by whichever flavor opens it."""
+        import importlib
+
+        import numpy as np
+
+        from mlops_magics import flavors
+
+        flavor, (model, rows) = self.flavor(), self.fitted()
+        module = importlib.import_module(f"mlflow.{flavor.mlflow_flavor}")
+        module.save_model(
+            model,
+            str(tmp_path / "model"),
+            pip_requirements=flavor.packages(model),
+            **flavor.save_options(model),
+        )
+        before = flavors.digest(tmp_path / "model")
+        predictor = flavors.load(tmp_path / "model")
+        assert predictor.flavor == flavor.name
+        assert predictor.task == flavor.task(model)
+        expected = np.asarray(model.predict(rows))
+        np.testing.assert_array_equal(predictor.predict(rows), expected)
+        scores = flavor.scores(model, rows)
+        if scores is not None:
+            found = predictor.predict_proba(rows)
+            assert found is not None
+            np.testing.assert_allclose(found, scores)
+            assert predictor.classes is not None
+            assert found.shape == (len(expected), len(predictor.classes))
+        assert flavors.digest(tmp_path / "model") == before  # loading changes nothing
+
+
+class TargetContract:
+    """What every target must do with a package.
+
+    The tests take the fixture `package` (a `records.Package` of a small model with an input
+    example), which the subclass's module provides, and run in a project folder of their own.
+
+    Attributes
+    ----------
+    target_class : type
+        What the entry point names.
+    """
+
+    target_class: type[Target]
+
+    def target(self) -> Target:
+        """The target; override where its class needs arguments."""
+        return self.target_class()
+
+    def test_from_up_to_stopped(self, package: Package, tmp_path: Path) -> None:
+        """It answers as the package says, tells how it is, and is gone when it was stopped."""
+        from mlops_magics.serving import client, manifest
+
+        target = self.target()
+        deployment = target.deploy(package, name="contract", capture=tmp_path / "capture.db")
+        try:
+            assert deployment.name == "contract"
+            assert deployment.model == package.model
+            assert deployment.target == target.name
+            assert deployment.status == "up"
+            assert target.status(deployment).status == "up"
+            reply = client.ask(deployment.url, manifest.example(Path(package.path)))
+            assert reply.content == manifest.answers(Path(package.path))
+            assert isinstance(target.logs(deployment), str)
+        finally:
+            stopped = target.undeploy(deployment)
+        assert stopped.status == "stopped"
+        assert not client.ping(deployment.url)
+        seen = target.status(deployment)
+        assert seen.status == "down"
+        assert seen.reason
+        assert target.undeploy(deployment).status == "stopped"  # gone already: no error
+
+    def test_what_fails_its_smoke_test_is_not_left_running(
+        self, package: Package, tmp_path: Path
+    ) -> None:
+        """A package whose recorded answers are others than its model's is refused."""
+        import json
+        import shutil
+        from dataclasses import replace
+
+        import pytest
+
+        from mlops_magics.errors import MlopsError
+        from mlops_magics.serving import client, manifest
+
+        liar = tmp_path / "liar"
+        shutil.copytree(package.path, liar)
+        (liar / manifest.ANSWERS).write_text(json.dumps({"predictions": ["something else"]}))
+        files = manifest.hashes(liar)
+        made = manifest.read(Path(package.path))
+        replace(made, files=files, digest=manifest.overall(files)).write(liar)
+        asked: list[str] = []
+        real = client.ask
+
+        def noted(url: str, *arguments: Any, **options: Any) -> client.Reply:
+            asked.append(url)
+            return real(url, *arguments, **options)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(client, "ask", noted)
+            with pytest.raises(MlopsError, match="smoke test"):
+                self.target().deploy(replace(package, path=str(liar)), name="contract")
+        assert len(asked) == 1
+        assert not client.ping(asked[0])

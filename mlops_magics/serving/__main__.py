@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from mlops_magics import flavors
 from mlops_magics.errors import MlopsError, WrongUsage
 from mlops_magics.flavors import trust
 from mlops_magics.serving import manifest
+from mlops_magics.serving.guard import LOCAL, Guard, is_loopback
 
 log = logging.getLogger("mlops_magics.serving")
 
@@ -62,8 +65,6 @@ def main(given: Sequence[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     token = os.environ.get("MLOPS_SERVING_TOKEN", "")
-    from mlops_magics.serving.guard import LOCAL, Guard, is_loopback
-
     local = is_loopback(options.host)
     if not (local or token or options.open):
         raise WrongUsage(
@@ -75,8 +76,6 @@ def _serve(options: argparse.Namespace) -> int:
     folder = options.folder.resolve()
     package = manifest.checked(folder)
     predictor = flavors.load(folder / manifest.MODEL)
-
-    import uvicorn
 
     from mlops_magics.serving.app import Server
     from mlops_magics.serving.capture import Capture
@@ -98,8 +97,28 @@ def _serve(options: argparse.Namespace) -> int:
         options.max_body << 20,
     )
     hosts = [*LOCAL, options.host, *options.allowed_host] if local or options.allowed_host else []
+    host, port = listening.getsockname()[:2]
+    log.info("Serving %s at http://%s:%d (process %d)", package.model, host, port, os.getpid())
+    _run(Guard(server.app(), hosts, token), listening)
+    log.info("Stopped")
+    return 0
+
+
+def _run(app: Guard, listening: socket.socket) -> None:
+    """Until SIGTERM or SIGINT; then what is in work ends first."""
+    import uvicorn
+
+    class Calm(uvicorn.Server):
+        """Ends by itself; uvicorn's own would raise the signal once more at the end."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self.handle_exit)
+            yield
+
     config = uvicorn.Config(
-        Guard(server.app(), hosts, token),
+        app,
         ws="none",
         lifespan="on",
         access_log=False,
@@ -108,11 +127,7 @@ def _serve(options: argparse.Namespace) -> int:
         server_header=False,
         timeout_graceful_shutdown=DRAIN,
     )
-    host, port = listening.getsockname()[:2]
-    log.info("Serving %s at http://%s:%d (process %d)", package.model, host, port, os.getpid())
-    uvicorn.Server(config).run(sockets=[listening])
-    log.info("Stopped")
-    return 0
+    Calm(config).run(sockets=[listening])
 
 
 def _listen(host: str, port: int, descriptor: int | None) -> socket.socket:

@@ -52,12 +52,20 @@ def find(name: str) -> Deployment:
     """
     if name not in names():
         raise UnknownName("deployment", name, names(), "`mlops deploy MODEL` makes one.")
-    return refreshed(_read(folder(name) / FILE))
+    return _current(name)
 
 
 def all() -> list[Deployment]:
     """Every deployment as it is now, by name."""
-    return [refreshed(_read(folder(name) / FILE)) for name in names()]
+    return [_current(name) for name in names()]
+
+
+def _current(name: str) -> Deployment:
+    read = _read(folder(name) / FILE)
+    seen = refreshed(read)
+    if seen.status == "down" and (again := _read(folder(name) / FILE)) != read:
+        return refreshed(again)  # it was replaced between reading of it and looking at it
+    return seen
 
 
 def refreshed(deployment: Deployment) -> Deployment:

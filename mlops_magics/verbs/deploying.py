@@ -70,9 +70,7 @@ def deploy(model: Model, *, to: str = "local", name: str = "", port: int = 0) ->
         targets.state.changing(name),
         step("deploy", experiment=model_name, arguments=arguments, follows=follows) as current,
     ):
-        deployed = _replace(target, package, name, port)
-        record = dataclasses.replace(deployed, run_id=current.run_id)
-        targets.state.save(record)
+        record = _replace(target, package, name, port, current.run_id)
         current.tags({"mlops.model": package.model, "mlops.deployment": name})
         current.json("deployment.json", record)
         current.summary = {"model": package.model, "deployment": name, "url": record.url}
@@ -146,20 +144,18 @@ def predict(name: DeploymentName, data: Data, *, probabilities: bool = False) ->
 
     from mlops_magics.serving import client
 
-    deployment = targets.state.find(name)
-    if deployment.status != "up":
-        raise _not_up(deployment)
+    deployment = _up(name)
     body = client.body(_table(data), probabilities=probabilities)
     try:
         reply = client.ask(deployment.url, body, client_id="mlops predict")
     except httpx.HTTPError as error:
-        # It was up a moment ago: look again, so that the reason is the real one.
-        now = targets.state.find(name)
-        if now.status != "up":
-            raise _not_up(now) from error
-        raise StepFailed(
-            f"The deployment {name!r} did not answer ({type(error).__name__}: {error})."
-        ) from error
+        # It was up a moment ago: it is down now, or was replaced and answers elsewhere.
+        before, deployment = deployment, _up(name)
+        if deployment.url == before.url:
+            raise StepFailed(
+                f"The deployment {name!r} did not answer ({type(error).__name__}: {error})."
+            ) from error
+        reply = client.ask(deployment.url, body, client_id="mlops predict")
     if reply.status >= 500:
         raise StepFailed(
             f"The deployment {name!r} failed: {reply.message}", f"Request {reply.request_id}."
@@ -196,30 +192,35 @@ def _packaged(model: Any) -> Package:
     return packaging.record_of(made, place, replayed=manifest.answers(place) is not None)
 
 
-def _replace(target: Target, package: Package, name: str, port: int) -> Deployment:
+def _replace(target: Target, package: Package, name: str, port: int, run_id: str) -> Deployment:
     """The new one up and tested, then the old one stopped; on its own port the old one first."""
     capture = targets.state.folder(name) / "capture.db" if settings.load().capture else None
+
+    def start() -> Deployment:
+        started = target.deploy(package, name=name, port=port, capture=capture)
+        record = dataclasses.replace(started, run_id=run_id)
+        targets.state.save(record)  # from here on the name leads to the new one
+        return record
+
     old = targets.state.find(name) if name in targets.state.names() else None
     if old is None or old.status == "stopped":
-        return target.deploy(package, name=name, port=port, capture=capture)
+        return start()
     before = targets.state.target(old.target)
-    if not port or not old.url.endswith(f":{port}") or old.status == "down":
-        if old.status == "down":
-            before.undeploy(old)  # what is left of it may still hold the port
-        new = target.deploy(package, name=name, port=port, capture=capture)
-        if old.status == "up":
-            before.undeploy(old)
-        return new
+    if old.status == "down":
+        before.undeploy(old)  # what is left of it may still hold the port
+        return start()
+    if not old.url.endswith(f":{port}"):
+        record = start()
+        before.undeploy(old)
+        return record
     targets.state.save(before.undeploy(old))
     try:
-        return target.deploy(package, name=name, port=port, capture=capture)
+        return start()
     except MlopsError as error:
         with contextlib.suppress(MlopsError):
             again = before.deploy(_former(old), name=name, port=port, capture=capture)
             targets.state.save(dataclasses.replace(again, run_id=old.run_id))
-            raise StepFailed(
-                error.message, f"{old.model} answers again at {old.url}. {error.hint}"
-            ) from error
+            error.hint = f"{old.model} answers again at {old.url}. {error.hint}".rstrip()
         raise
 
 
@@ -247,11 +248,15 @@ def _table(data: Any) -> pd.DataFrame:
     return evidence.tables.read(data)
 
 
-def _not_up(deployment: Deployment) -> MlopsError:
+def _up(name: str) -> Deployment:
+    """The deployment, if it is up; else why not, and the way out."""
+    deployment = targets.state.find(name)
+    if deployment.status == "up":
+        return deployment
     bring_up = f"Bring it up: mlops deploy {deployment.model} --name {deployment.name}."
     if deployment.status == "stopped":
-        return StepFailed(f"The deployment {deployment.name!r} is stopped.", bring_up)
-    return StepFailed(f"The deployment {deployment.name!r} is down: {deployment.reason}", bring_up)
+        raise StepFailed(f"The deployment {name!r} is stopped.", bring_up)
+    raise StepFailed(f"The deployment {name!r} is down: {deployment.reason}", bring_up)
 
 
 def _plain(content: Any) -> list[Any]:

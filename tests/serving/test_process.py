@@ -102,7 +102,7 @@ def test_it_answers_captures_and_drains(package: Path, tmp_path: Path) -> None:
         time.sleep(0.3)
         server.process.send_signal(signal.SIGTERM)
         asking.join()
-        server.process.wait(20)
+        assert server.process.wait(20) == 0
         assert len(replies[0].content["predictions"]) == len(table["data"])
         assert "Traceback" not in server.log.read_text()
         # What was captured was written before the end.
