@@ -128,6 +128,47 @@ def test_train_on_a_number(credit: pd.DataFrame, project: Path) -> None:
     assert trained.steps[1]["metrics"]
 
 
+@pytest.mark.slow
+def test_monitor(credit: pd.DataFrame, project: Path) -> None:
+    """Of given rows, judged in a kernel; the condition of a retraining then reads its record."""
+    import warnings
+
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    from mlops_magics.verbs.preparing import prepare
+    from mlops_magics.verbs.retraining import retrain
+    from mlops_magics.verbs.training import train
+    from mlops_magics.verbs.validating import validate
+
+    bound = prepare(credit, name="credit", target="Status", positive="bad").bindings
+    with warnings.catch_warnings(), train("credit"):
+        warnings.simplefilter("ignore")
+        learner = LogisticRegression(max_iter=50)
+        model = make_pipeline(bound["features"], learner).fit(bound["X_train"], bound["y_train"])
+    assert model is not None
+    validate("credit", goals="roc_auc >= 0.7")
+    later = project / "later.csv"
+    bound["X_test"].assign(Income=bound["X_test"]["Income"] * 3).to_csv(later, index=False)
+    done = execute(
+        "monitor",
+        params={
+            "name": "credit",
+            "data": str(later),
+            "thresholds": "drift(Income) <= 0.2\nmissing(Income) <= 50%",
+        },
+        html=True,
+    )
+    assert done.status == "finished", done.failed_cell
+    [step] = done.steps
+    assert (step["verb"], step["passed"]) == ("monitor", False)
+    assert "Income" in step["drifted"]
+    assert done.html is not None
+    assert "Monitoring failed" in Path(done.html).read_text()
+    unmoved = retrain("credit", if_="drift(Age) > 0.2")
+    assert not unmoved.fired
+
+
 def test_a_required_parameter_is_asked_for() -> None:
     from mlops_magics.errors import WrongUsage
 
