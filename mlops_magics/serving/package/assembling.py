@@ -13,8 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import mlops_magics
-from mlops_magics import flavors
+from mlops_magics import errors, flavors
 from mlops_magics.errors import MlopsError, StepFailed, WrongUsage
 from mlops_magics.serving import manifest
 from mlops_magics.serving.package import isolation, lock, texts
@@ -23,6 +22,7 @@ from mlops_magics.serving.service import Service
 
 log = logging.getLogger("mlops_magics")
 
+VERSION = metadata.version("mlops_magics")
 #: The parts of the project that serve, by folder; everything else stays at home.
 SERVER = {"": ("__init__", "errors", "plugins"), "flavors": (), "serving": ()}
 STAYS = ("client.py", "captured.py")
@@ -89,7 +89,7 @@ def assemble(
             digest=manifest.overall(files),
             files=files,
             python=python,
-            server=mlops_magics.__version__,
+            server=VERSION,
             warnings=tuple(locked.notes),
         )
         made.write(folder)
@@ -118,17 +118,17 @@ def _aside(target: Path) -> Iterator[Path]:
 
 def _copy_server(folder: Path) -> None:
     """The project's own files that serve, as an installed package: plugins are found by it."""
-    home = Path(mlops_magics.__file__).parent
+    home = Path(errors.__file__).parent
     for part, names in SERVER.items():
         files = [home / part / f"{n}.py" for n in names] or sorted((home / part).glob("*.py"))
         (folder / "mlops_magics" / part).mkdir(parents=True, exist_ok=True)
         for file in files:
             if file.name not in STAYS:
                 shutil.copyfile(file, folder / "mlops_magics" / part / file.name)
-    info = folder / f"mlops_magics-{mlops_magics.__version__}.dist-info"
+    info = folder / f"mlops_magics-{VERSION}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: mlops_magics\nVersion: {mlops_magics.__version__}\n"
+        f"Metadata-Version: 2.1\nName: mlops_magics\nVersion: {VERSION}\n"
     )
     ours = sorted(
         f"{e.name} = {e.value}" for e in _flavors() if e.value.startswith("mlops_magics.")
