@@ -6,10 +6,10 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from mlops_magics.evidence.seal import Finding
+from mlops_magics.notebooks.wording import moment, seconds, short, shown
 
 #: How a run ended → tone and sign; the word says it all, colour is never the only sign.
 TONES = {
@@ -137,10 +137,10 @@ def _facts(record: Mapping[str, Any]) -> list[tuple[str, Value]]:
             "When",
             Value(
                 moment(record.get("started")),
-                f"until {moment(record.get('ended'))}, {_seconds(record.get('duration_s'))}",
+                f"until {moment(record.get('ended'))}, {seconds(record.get('duration_s'))}",
             ),
         ),
-        ("Notebook", Value(str(notebook.get("path", "–")), _short(notebook.get("digest")))),
+        ("Notebook", Value(str(notebook.get("path", "–")), short(notebook.get("digest")))),
         ("Code", _code(git)),
         (
             "Environment",
@@ -152,7 +152,7 @@ def _facts(record: Mapping[str, Any]) -> list[tuple[str, Value]]:
     ]
     if parameters:
         given = set(record.get("parameters_given", ()))
-        pairs = [(k, _shown(v)) for k, v in sorted(parameters.items()) if k in given]
+        pairs = [(k, shown(v)) for k, v in sorted(parameters.items()) if k in given]
         rest = len(parameters) - len(given)
         more = f"{rest} by default" if rest else ""
         facts.append(("Parameters", Value("" if pairs else "as in the notebook", more, pairs)))
@@ -170,7 +170,7 @@ def _code(git: Mapping[str, Any]) -> Value:
 
 def _metrics(step: Mapping[str, Any]) -> list[tuple[str, str]]:
     metrics = _mapping(step, "metrics")
-    return [(str(k).replace("_", " "), _shown(v)) for k, v in metrics.items()]
+    return [(str(k).replace("_", " "), shown(v)) for k, v in metrics.items()]
 
 
 #: Keys of a journal line that have a column of their own, or say nothing to a reader.
@@ -195,9 +195,9 @@ def _step(step: Mapping[str, Any]) -> dict[str, str]:
     else:
         outcome, (tone, sign) = status, TONES.get(status, ("plain", "·"))
     metrics = _mapping(step, "metrics")
-    said = [f"{k.replace('_', ' ')} {_shown(v)}" for k, v in itertools.islice(metrics.items(), 4)]
+    said = [f"{k.replace('_', ' ')} {shown(v)}" for k, v in itertools.islice(metrics.items(), 4)]
     said += [
-        f"{k.replace('_', ' ')} {_shown(v)}"
+        f"{k.replace('_', ' ')} {shown(v)}"
         for k, v in step.items()
         if k not in _KNOWN and v not in (None, "", [], {}) and not isinstance(v, Mapping | list)
     ]
@@ -263,44 +263,9 @@ def _groups(record: Mapping[str, Any]) -> list[Group]:
 
 
 def _pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(str(k), _shown(v)) for k, v in values.items() if v not in (None, "")]
+    return [(str(k), shown(v)) for k, v in values.items() if v not in (None, "")]
 
 
 def _mapping(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     found = value.get(name)
     return found if isinstance(found, Mapping) else {}
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{k} {_shown(v)}" for k, v in value.items())
-    if isinstance(value, str) and value.startswith("sha256:"):
-        return _short(value)
-    if isinstance(value, list):
-        return ", ".join(_shown(v) for v in value)
-    return str(value)
-
-
-def _seconds(value: Any) -> str:
-    if not isinstance(value, int | float):
-        return "–"
-    if value < 120:
-        return f"{value:.1f} s"
-    minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest:02d} s"
-
-
-def _short(digest: Any) -> str:
-    return f"{str(digest)[:19]}…" if digest else ""
-
-
-def moment(text: Any) -> str:
-    """An ISO time to the second, in UTC as it was recorded."""
-    try:
-        return datetime.fromisoformat(str(text)).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except ValueError:
-        return "–"

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from mlops_magics import settings
-from mlops_magics.errors import BadData, NotIntact, UnknownName, WrongUsage
+from mlops_magics.errors import BadData, WrongUsage
 from mlops_magics.records import Verification, jsonable
+from mlops_magics.verbs import looking
 from mlops_magics.verbs.declaration import Reference, verb
-
-if TYPE_CHECKING:
-    from mlops_magics.evidence.seal import Finding
 
 #: A record: a file, a folder of files, or a model's reference.
 RecordRef = Annotated[str, Reference("record")]
-
-_SUFFIX = ".ipynb"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +68,7 @@ def verify(*paths: RecordRef, key: str = "") -> Verification:
     """
     if not paths:
         raise WrongUsage("Nothing to verify was named.", "For example: mlops verify executed/")
-    each = [_verify(item, key) for path in paths for item in _items(path)]
+    each = [looking.one(item, key) for path in paths for item in looking.items(path)]
     if len(each) == 1:
         return each[0]
     broken = [one for one in each if not one.intact]
@@ -86,93 +81,6 @@ def verify(*paths: RecordRef, key: str = "") -> Verification:
         cells=sum(one.cells for one in each),
         warnings=(f"{len(each) - len(broken)} of {len(each)} records are intact.",),
     )
-
-
-def _items(path: str) -> Iterator[str]:
-    """The path itself, or every notebook in the folder."""
-    folder = Path(path).expanduser()
-    if not folder.is_dir():
-        yield str(path)
-        return
-    found = [
-        str(file)
-        for file in sorted(folder.rglob(f"*{_SUFFIX}"))
-        if ".ipynb_checkpoints" not in file.parts
-    ]
-    if not found:
-        raise BadData(f"The folder {path} holds no notebooks.", "Name one that `execute` wrote to.")
-    yield from found
-
-
-def _verify(path: str, key: str) -> Verification:
-    if not _is_file(path):
-        return _verify_model(path)
-    _, finding, problem = _look(Path(path).expanduser(), key)
-    return _verification(path, finding, problem)
-
-
-def _is_file(path: str) -> bool:
-    """Whether it is a file; a path that looks like one and is not there is refused."""
-    file = Path(path).expanduser()
-    if file.is_file():
-        return True
-    if file.suffix == _SUFFIX or file.exists():
-        beside = file.parent if file.parent.is_dir() else Path()
-        raise UnknownName("record", path, map(str, beside.glob(f"*{_SUFFIX}")))
-    return False
-
-
-def _look(file: Path, key: str) -> tuple[dict[str, Any], Finding, str]:
-    """The notebook, what its seal tells, and why it can't be read if it can't."""
-    from mlops_magics.evidence import keys, manifests, seal
-
-    if key:
-        given = Path(key).expanduser()
-        trusted: Mapping[str, Any] = {given.stem: keys.read_public(given)}
-    else:
-        trusted = keys.trusted(settings.load().keys)
-    try:
-        content = manifests.parse(file.read_bytes())
-    except OSError as error:
-        raise BadData(f"{file} can't be read: {error.strerror}.") from error
-    except manifests.UnreadableError as error:
-        return {}, seal.Finding(), f"It can't be relied on: {error}."
-    return content, seal.verify(content, trusted), ""
-
-
-def _verification(path: str, finding: Finding, problem: str) -> Verification:
-    problems = [problem] if problem else list(finding.problems)
-    if finding.sealed and not finding.problems and not finding.trusted:
-        problems = [
-            f"Nothing was changed since it was sealed, but the key {finding.key_id[:16]}… is not "
-            "known here. Check it with --key FILE, the signer's signing.pub."
-        ]
-    known = finding.trusted or "a key not known here"
-    return Verification(
-        path=path,
-        intact=finding.intact,
-        problems=tuple(problems),
-        signer=f"{known} ({finding.key_id[:16]}…)" if finding.key_id else "",
-        sealed=finding.sealed,
-        cells=finding.cells,
-    )
-
-
-def _verify_model(ref: str) -> Verification:
-    """Compare a model's files with the digest that was registered with it."""
-    from mlops_magics import store
-
-    try:
-        version = store.versions.resolve(ref)
-    except UnknownName as error:
-        error.hint = f"{error.hint.strip()} There is no file of that name either."
-        raise
-    problems: tuple[str, ...] = ()
-    try:
-        store.versions.local_path(version)
-    except NotIntact as error:
-        problems = (error.message,)
-    return Verification(path=version.ref, intact=not problems, problems=problems)
 
 
 @verb()
@@ -210,16 +118,16 @@ def audit(
     """
     if output and not export:
         raise WrongUsage("--output needs --export.", "Add --export html or --export json.")
-    if _is_file(ref):
+    if looking.is_file(ref):
         return _audit_notebook(Path(ref).expanduser(), export, output, key)
     return _audit_model(ref, export, output)
 
 
 def _audit_notebook(file: Path, export: str, output: str, key: str) -> Audit:
-    content, finding, problem = _look(file, key)
+    content, finding, problem = looking.look(file, key)
     if not content:
         raise BadData(f"{file} is not a notebook that can be shown. {problem}")
-    checked = _verification(str(file), finding, problem)
+    checked = looking.told(str(file), finding, problem)
     home = content.get("metadata", {}).get("mlops", {})
     facts = {"record": home.get("record", {}) if isinstance(home, Mapping) else {}}
     facts["seal"] = {
@@ -248,7 +156,7 @@ def _audit_model(ref: str, export: str, output: str) -> Audit:
             "A model's audit is exported as JSON; HTML is for executed notebooks.",
             "Use --export json.",
         )
-    checked = _verify_model(ref)
+    checked = looking.model(ref)
     version = store.versions.resolve(ref)
     events = [
         event
