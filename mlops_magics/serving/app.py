@@ -130,6 +130,8 @@ class Server:
     async def metadata(self, request: Request) -> Response:
         """What is served, what it wants, and how capture goes."""
         predictor = self.service.predictor
+        if self.capture:
+            self.capture.hurry()  # whoever asks may wait until nothing waits
         return JSONResponse(
             {
                 **self.about,

@@ -80,6 +80,7 @@ class Capture:
         self.error = ""
         self._waiting: deque[Captured] = deque()
         self._bytes = 0
+        self._unsettled = 0  # waiting, or in the batch that is being written
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
@@ -97,10 +98,15 @@ class Capture:
                 return
             self._waiting.append(captured)
             self._bytes += captured.size
+            self._unsettled += 1
             full = len(self._waiting) >= BATCH
         # Waking the thread for each request would cost each request a switch of threads.
         if full:
             self._wake.set()
+
+    def hurry(self) -> None:
+        """Write what waits now rather than within half a second."""
+        self._wake.set()
 
     def close(self, timeout: float = 5.0) -> None:
         """Write what waits and stop."""
@@ -113,7 +119,7 @@ class Capture:
         return {
             "file": str(self.path),
             "written": self.written,
-            "waiting": len(self._waiting),
+            "waiting": self._unsettled,
             "dropped": self.dropped,
             "error": self.error,
         }
@@ -131,11 +137,14 @@ class Capture:
                 try:
                     database = database or _open(self.path)
                     self._write(database, batch)
-                except (sqlite3.Error, OSError) as error:
+                except Exception as error:  # whatever it is, the next batch may do better
                     self._failed(error, len(batch))
                     _close(database)
                     database = None
                     break  # and try again after the interval, with what came meanwhile
+                finally:
+                    with self._lock:
+                        self._unsettled -= len(batch)
             if self._closing and not self._waiting:
                 _close(database)
                 return
@@ -156,7 +165,7 @@ class Capture:
                 c.client_id,
                 self.model,
                 c.rows,
-                c.error,
+                c.error.encode("utf-8", "replace").decode(),  # half a character is no text
                 _columns(c.columns),
                 c.outputs,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Sequence
@@ -68,6 +69,17 @@ def ask(url: str, body: bytes, *, client_id: str = "", timeout: float = 60.0) ->
     except ValueError:
         content = answer.text
     return Reply(answer.status_code, content, answer.headers.get("x-request-id", ""), took)
+
+
+def settle(url: str, patience: float = 2.0) -> None:
+    """Wait until the server has written what it captured, or can't, for at most `patience` s."""
+    until = time.monotonic() + patience
+    with contextlib.suppress(httpx.HTTPError, ValueError):
+        while time.monotonic() < until:
+            capture = _client().get(f"{url}/metadata", timeout=patience).json().get("capture")
+            if not capture or not capture["waiting"]:
+                return
+            time.sleep(0.005)
 
 
 def body(frame: pd.DataFrame, *, probabilities: bool = False) -> bytes:

@@ -162,6 +162,8 @@ def predict(name: DeploymentName, data: Data, *, probabilities: bool = False) ->
         )
     if reply.status != 200:
         raise BadData(f"The deployment {name!r} refuses the data: {reply.message}")
+    if deployment.capture:
+        client.settle(deployment.url)  # so that `monitor` in the next line sees these rows
     return Prediction(
         deployment=name,
         model=deployment.model,

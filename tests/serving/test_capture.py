@@ -164,6 +164,15 @@ def test_too_much_at_once_is_dropped_and_counted(
     assert (large.state()["waiting"], large.dropped) == (1, 1)
 
 
+def test_a_batch_that_can_not_be_written_is_not_the_end(writer: Capture) -> None:
+    writer.put(one(columns={"x": [object]}, outputs=object()))  # no value for SQLite
+    until(lambda: writer.dropped == 1)
+    writer.put(one(error="half a character: \ud800"))
+    until(lambda: writer.written == 1)
+    assert captured.read(writer.path)["error"].tolist() == ["half a character: ?"]
+    assert writer.state()["waiting"] == 0
+
+
 def test_what_waits_is_written_at_the_end(tmp_path: Path) -> None:
     short = Capture(tmp_path / "capture.db", "credit/1")
     short.start()
