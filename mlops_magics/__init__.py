@@ -40,7 +40,10 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     from mlops_magics.verbs import declaration
 
-    known = declaration.declarations()
+    try:
+        known = declaration.declarations()
+    except ImportError as error:  # asked for an attribute, answered in kind
+        raise AttributeError(f"mlops_magics can't load its verbs: {error}") from error
     if name in known:
         return known[name].function
     raise AttributeError(f"mlops_magics has no verb {name!r}. Verbs: {', '.join(known)}")

@@ -153,6 +153,13 @@ class Dataset(Record):
     split: Mapping[str, Any] = field(default_factory=dict)
     profile: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    def __getattr__(self, name: str) -> Any:
+        """What a notebook gets as variables, Python gets as ``data.X_train`` and so on."""
+        bound = self.__dict__.get("bindings", {})
+        if name in bound:
+            return bound[name]
+        raise AttributeError(f"A Dataset has no {name!r}; bound here: {', '.join(bound) or 'none'}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run(Record):

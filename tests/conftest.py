@@ -26,6 +26,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if name.startswith("MLOPS_") or name == "MLFLOW_TRACKING_URI":
             monkeypatch.delenv(name)
     monkeypatch.setenv("MLOPS_KEYS", str(tmp_path / "keys"))
+    # What another test prepared or trained in this process is not this one's.
+    from mlops_magics.verbs import session
+
+    monkeypatch.setattr(session, "_dataset", None)
+    monkeypatch.setattr(session, "_run", None)
     return folder
 
 

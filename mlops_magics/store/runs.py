@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
 
 import mlflow
 from mlflow.entities import Metric, Param, RunStatus, RunTag
@@ -207,22 +207,27 @@ def write_file(run_id: str, local: Path, folder: str = "") -> None:
 
 
 def fetch(run_id: str, path: str) -> Path:
-    """A local copy of an artifact (the artifact itself where it lies on this machine)."""
-    with _reaching(f"give the file {path} of run {run_id}"):
-        return Path(
+    """An artifact as a local file: where it lies on this machine, else a copy that is kept.
+
+    Raises
+    ------
+    StoreUnreachable
+        If the run has no such artifact, or its store does not answer.
+    """
+    with _reaching(f"give the file {path} of run {run_id}") as client:
+        uri = urlparse(str(client.get_run(run_id).info.artifact_uri))
+        if uri.scheme in ("", "file"):
+            local = Path(unquote(uri.path)) / path
+            if not local.exists():
+                raise FileNotFoundError(f"there is no {local}")
+            return local
+        copy = settings.load().state / "artifacts" / run_id
+        if not (copy / path).exists():  # the artifacts of a step are written once
+            copy.mkdir(parents=True, exist_ok=True)
             mlflow.artifacts.download_artifacts(
-                run_id=run_id, artifact_path=path, dst_path=None if _local(run_id) else _temporary()
+                run_id=run_id, artifact_path=path, dst_path=str(copy)
             )
-        )
-
-
-def _local(run_id: str) -> bool:
-    uri = str(connect().get_run(run_id).info.artifact_uri)
-    return uri.startswith(("/", "file:"))
-
-
-def _temporary() -> str:
-    return tempfile.mkdtemp(prefix="mlops-")
+        return copy / path
 
 
 def read_json(run_id: str, path: str) -> Any:
