@@ -66,7 +66,7 @@ def compare(
     chosen = rule or Rule()
     names = {str(c): c for c in current.columns}
     found = [
-        _measure(name, profile, current[names[name]] if name in names else None)
+        _measure(name, profile, current[names[name]] if name in names else None, len(current))
         for name, profile in reference.items()
         if name not in exclude
     ]
@@ -78,7 +78,9 @@ def compare(
     return [records.jsonable(feature) for feature in found]
 
 
-def _measure(name: str, profile: Mapping[str, Any], values: pd.Series | None) -> dict[str, Any]:
+def _measure(
+    name: str, profile: Mapping[str, Any], values: pd.Series | None, rows_now: int
+) -> dict[str, Any]:
     kind = str(profile["type"])
     rows = int(profile["rows"])
     base: dict[str, Any] = {
@@ -89,11 +91,13 @@ def _measure(name: str, profile: Mapping[str, Any], values: pd.Series | None) ->
         "reason": "",
         "reference_missing": int(profile["missing"]) / rows if rows else None,
     }
+    if rows_now == 0:
+        return base | {"rows": 0, "missing": None, "reason": "There are no rows."}
     if values is None:
         reason = "The column is missing from the data."
         return base | {"drifted": True, "level": "changed", "reason": reason}
-    base |= {"rows": len(values), "missing": float(values.isna().mean()) if len(values) else None}
-    reason = _no_comparison(kind, profile, len(values))
+    base |= {"rows": rows_now, "missing": float(values.isna().mean())}
+    reason = _no_comparison(kind, profile)
     if reason:
         return base | {"reason": reason}
     read = reading.read(profile, values)
@@ -104,9 +108,7 @@ def _measure(name: str, profile: Mapping[str, Any], values: pd.Series | None) ->
     return base | categorical.compare(profile, read.values)
 
 
-def _no_comparison(kind: str, profile: Mapping[str, Any], rows: int) -> str:
-    if rows == 0:
-        return "There are no rows."
+def _no_comparison(kind: str, profile: Mapping[str, Any]) -> str:
     if int(profile["missing"]) >= int(profile["rows"]):
         return "It had no value in training, so there is nothing to compare with."
     if kind == "datetime":

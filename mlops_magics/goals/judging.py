@@ -229,6 +229,8 @@ def _every_column(goal: Goal, metric: metrics.Metric, subject: Subject) -> Judge
     keys = [k for k in (*subject.facts, *subject.unknown) if k.startswith(prefix)]
     if not keys:
         raise Undefined(subject.unknown.get(metric.name, f"{metric.name} of no column is known"))
+    if all(key not in subject.facts for key in keys):
+        raise Undefined(subject.unknown[keys[0]])  # no rows, or too few: the same for all
     each = {
         key.removeprefix(prefix).removesuffix(")"): _one(goal, metric, key, subject) for key in keys
     }

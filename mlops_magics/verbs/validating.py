@@ -12,17 +12,23 @@ from mlops_magics import drift, store
 from mlops_magics import goals as language
 from mlops_magics.errors import MlopsError
 from mlops_magics.records import Verdict
-from mlops_magics.verbs import evaluation, goal_texts
+from mlops_magics.verbs import evaluation, goal_texts, judged_rows
 from mlops_magics.verbs.declaration import Data, Model, verb
-from mlops_magics.verbs.evaluation import Asked, Rows
+from mlops_magics.verbs.evaluation import Asked
+from mlops_magics.verbs.judged_rows import Rows
 from mlops_magics.verbs.steps import Step, step
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mlops_magics.goals.goal import Goal
     from mlops_magics.goals.judging import Subject
     from mlops_magics.store.versions import Version
 
 log = logging.getLogger("mlops_magics")
+
+#: The artifact that holds what the model answered, row by row.
+PREDICTIONS = "predictions.parquet"
 
 
 @verb(body="goals")
@@ -82,8 +88,8 @@ def validate(
     if not text:
         raise goal_texts.none_given(name)
     asked_for = language.grammar.parse(text)
-    training = evaluation.training_data(version)
-    rows = evaluation.rows_of(on, training, name)
+    training = judged_rows.training_data(version)
+    rows = judged_rows.rows_of(on, training, name)
     goal_texts.check_columns(asked_for, rows.frame)
     arguments = {"model": reference or model, "goals": text, "on": on, "vs": vs, "seed": seed}
     judge = _Judge(asked_for, rows, vs, allow_small=allow_small, seed=seed)
@@ -223,7 +229,7 @@ def _predictions(answers: Subject, folder: Path) -> Path:
         columns[f"score {sample.positive}"] = sample.scores
     elif sample.scores is not None:
         columns |= {f"score {c}": s for c, s in zip(sample.classes, sample.scores.T, strict=True)}
-    return evaluation.named_file(pd.DataFrame(columns), folder, "predictions.parquet")
+    return _as_file(pd.DataFrame(columns), folder)
 
 
 def _metrics(answers: Subject) -> dict[str, float]:
@@ -236,3 +242,15 @@ def _metrics(answers: Subject) -> dict[str, float]:
         except language.metrics.Undefined:
             continue
     return found
+
+
+def _as_file(frame: pd.DataFrame, folder: Path) -> Path:
+    """The frame as a Parquet file; columns of mixed values become text."""
+    import pyarrow as pa
+
+    path = folder / PREDICTIONS
+    try:
+        frame.to_parquet(path, index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError):
+        frame.astype(str).to_parquet(path, index=False)
+    return path

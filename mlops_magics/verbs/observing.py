@@ -1,0 +1,159 @@
+"""What came to a deployment in a window of time, or was given in its place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops_magics import store, targets
+from mlops_magics.errors import UnknownName, WrongUsage
+from mlops_magics.records import Deployment
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops_magics.store.versions import Version
+
+_SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(m|min|h|d|w)\s*")
+_SECONDS = {"m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+#: Columns that a capture adds to the features.
+KEYS = ("request_id", "client_id")
+
+#: How many of the commonest error messages are kept.
+MESSAGES = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """Rows, what the model answered to them, and how the service did.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        Features and whatever else came with them, a key for one.
+    predictions : Series or None
+        One a row of `frame`; ``None`` where the model was not asked.
+    service : mapping
+        ``requests``, ``rows``, ``errors``, ``server_errors``, ``error_rate``, ``latency_ms`` and
+        ``messages``; empty where data was given in place of a deployment's.
+    """
+
+    frame: pd.DataFrame
+    predictions: pd.Series | None = None
+    service: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def beginning(since: str) -> datetime | None:
+    """The start of a window of time, in UTC; ``None`` for all time.
+
+    Raises
+    ------
+    WrongUsage
+        If it can't be read, or lies in the future.
+    """
+    if not since.strip():
+        return None
+    span = _SPAN.fullmatch(since)
+    now = datetime.now(UTC)
+    try:
+        if span:
+            return now - timedelta(seconds=float(span[1]) * _SECONDS[span[2]])
+        moment = datetime.fromisoformat(since)
+    except (ValueError, OverflowError):
+        raise WrongUsage(
+            f"{since!r} is no span of time and no date.",
+            "For example 7d, 12h, 30m or 2026-01-31.",
+        ) from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment > now:
+        raise WrongUsage(f"{since} is in the future.", "Give the time at which to begin.")
+    return moment
+
+
+def find(name: str, *, captured: bool) -> tuple[Deployment | None, Version]:
+    """The deployment of that name and the version it serves, or the model of that name.
+
+    Parameters
+    ----------
+    captured : bool
+        Whether a deployment is needed, as its requests are to be read.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such deployment (or, with data given, no such model).
+    """
+    known = targets.state.names()
+    if name not in known and captured:
+        # One deployment of that model under another name is what must be meant.
+        serving = [d for d in targets.state.all() if d.model.rpartition("/")[0] == name]
+        if len(serving) != 1:
+            hint = "`mlops deploy MODEL` makes one; with --data DATA none is needed."
+            raise UnknownName("deployment", name, known, hint)
+        name = serving[0].name
+    if name not in known:
+        return None, store.versions.resolve(name)
+    deployment = targets.state.find(name)
+    return deployment, store.versions.resolve(deployment.model)
+
+
+def captured(deployment: Deployment, since: datetime | None) -> Observed:
+    """The requests that a deployment captured.
+
+    Raises
+    ------
+    BadData
+        If the capture can't be read.
+    """
+    import pandas as pd
+
+    from mlops_magics.serving import captured as capture
+
+    path = Path(deployment.capture) if deployment.capture else None
+    if path is None or not path.is_file():
+        why = "has captured nothing yet" if path else "keeps no requests (capture is off)"
+        columns = ["status", "latency_ms", "rows", "error"]
+        return Observed(
+            frame=pd.DataFrame(),
+            service=_service(pd.DataFrame({c: [] for c in columns})),
+            warnings=(f"The deployment {deployment.name!r} {why}, so nothing was judged.",),
+        )
+    requests = capture.read(path, since)
+    rows = capture.features(path, since)
+    warnings = []
+    if not len(requests):
+        warnings.append(f"No request came to {deployment.name!r} in this time: nothing was judged.")
+    versions = sorted(set(requests["model"]))
+    if len(versions) > 1:
+        warnings.append(f"In this time {' and '.join(versions)} answered; all are counted.")
+    clients = requests.drop_duplicates("request_id").set_index("request_id")["client_id"]
+    frame = rows.drop(columns="prediction")
+    if "client_id" not in frame.columns:
+        frame["client_id"] = frame["request_id"].map(clients)
+    return Observed(
+        frame=frame,
+        predictions=rows["prediction"],
+        service=_service(requests),
+        warnings=tuple(warnings),
+    )
+
+
+def _service(requests: pd.DataFrame) -> dict[str, Any]:
+    failed = requests[requests["status"] >= 400]
+    latency = requests.loc[requests["status"] < 400, "latency_ms"]
+    shares = {"p50": 0.50, "p95": 0.95, "p99": 0.99} if len(latency) else {}
+    messages = failed["error"].value_counts().head(MESSAGES)
+    return {
+        "requests": len(requests),
+        "rows": int(requests["rows"].sum()),
+        "errors": len(failed),
+        "server_errors": int((failed["status"] >= 500).sum()),
+        "error_rate": len(failed) / len(requests) if len(requests) else None,
+        "latency_ms": {name: float(latency.quantile(share)) for name, share in shares.items()},
+        "messages": {str(text): int(count) for text, count in messages.items()},
+    }

@@ -1,0 +1,426 @@
+"""`monitor`: captured and given rows beside the training data, labels joined, thresholds judged."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import mlops_magics as mlops
+from mlops_magics import store, targets
+from mlops_magics.errors import BadData, BadGoal, UnknownName, WrongUsage
+from mlops_magics.records import Dataset, Deployment, Monitoring
+from mlops_magics.serving.capture import Capture, Captured
+from mlops_magics.verbs import labelling, observing
+
+COLUMNS = ["Seniority", "Time", "Age", "Amount", "Price"]
+
+
+@pytest.fixture
+def data(credit: pd.DataFrame) -> Dataset:
+    """The model ``credit/1``, trained on recorded data and validated."""
+    kept = credit[[*COLUMNS, "Home", "Status"]]
+    data = mlops.prepare(kept, name="credit-data", target="Status", positive="bad", test=0.3)
+    X, y = data.bindings["X_train"][COLUMNS], data.bindings["y_train"]
+    with mlops.train("credit", data="credit-data"):
+        model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)  # noqa: F841
+    mlops.validate("credit", goals="roc_auc >= 0.5")
+    return data
+
+
+@pytest.fixture
+def unseen(data: Dataset) -> pd.DataFrame:
+    return store.datasets.frames(data)[1].reset_index(drop=True)
+
+
+Send = Callable[..., None]
+
+
+@pytest.fixture
+def send(project: Path) -> Send:
+    """What a server captures, by the writer that a server uses; the deployment is stopped now."""
+
+    def send(
+        frame: pd.DataFrame | None,
+        predictions: list[Any] | None = None,
+        *,
+        status: int = 200,
+        error: str = "",
+        age: timedelta = timedelta(0),
+        model: str = "credit/1",
+        rows_a_request: int = 1,
+        latency_ms: float = 5.0,
+        name: str = "credit",
+    ) -> None:
+        file = targets.state.folder(name) / "capture.db"
+        capture = Capture(file, model)
+        capture.start()
+        moment = int((datetime.now(UTC) - age).timestamp() * 1e6)
+        parts = [None] if frame is None else range(0, len(frame), rows_a_request)
+        for at in parts:
+            part = None if frame is None or at is None else frame.iloc[at : at + rows_a_request]
+            said = [] if at is None else (predictions or [])[at : at + rows_a_request]
+            capture.put(
+                Captured(
+                    request_id=f"r{moment}-{at}",
+                    time=moment,
+                    status=status,
+                    latency_ms=latency_ms,
+                    client_id=f"c{at}",
+                    rows=0 if part is None else len(part),
+                    error=error,
+                    columns=part,
+                    outputs=json.dumps(said) if part is not None else "",
+                    size=1,
+                )
+            )
+        capture.close()
+        targets.state.save(
+            Deployment(
+                name=name,
+                model="credit/1",
+                target="local",
+                url="http://127.0.0.1:1",
+                status="stopped",
+                capture=str(file),
+            )
+        )
+
+    return send
+
+
+def answers(frame: pd.DataFrame) -> list[str]:
+    """What credit/1 says of these rows."""
+    from mlops_magics import flavors
+
+    path = store.versions.local_path(store.versions.resolve("credit/1"))
+    return [str(v) for v in flavors.load(path).predict(frame[COLUMNS])]
+
+
+def drifted(record: Monitoring) -> set[str]:
+    return {f["name"] for f in record.features if f["drifted"]}
+
+
+def test_traffic_like_the_training_data_is_well(unseen: pd.DataFrame, send: Send) -> None:
+    send(unseen[COLUMNS], answers(unseen))
+    send(None, status=400, error="The column 'Age' is missing.")
+    record = mlops.monitor("credit")
+    assert record.passed
+    assert record.exit_code == 0
+    assert drifted(record) == set()
+    # Judged is what the model takes, and what it said; neither the target nor an unused column.
+    assert [f["name"] for f in record.features] == [*COLUMNS, "prediction"]
+    assert record.features[-1]["role"] == "prediction"
+    assert record.rows == len(unseen)
+    assert record.model == "credit/1"
+    assert record.reference_rows == 3118
+    requests = len(unseen) + 1
+    assert record.service == {
+        "requests": requests,
+        "rows": len(unseen),
+        "errors": 1,
+        "server_errors": 0,
+        "error_rate": pytest.approx(1 / requests),
+        "latency_ms": {"p50": 5.0, "p95": 5.0, "p99": 5.0},
+        "messages": {"The column 'Age' is missing.": 1},
+    }
+    assert record.quality == ()
+    assert record.performance == {}
+    assert all(f["histogram"]["current"] for f in record.features)
+
+
+def test_a_shift_is_found_and_the_run_tells(unseen: pd.DataFrame, send: Send) -> None:
+    shifted = unseen.assign(Price=unseen["Price"] * 2)
+    send(shifted[COLUMNS], answers(unseen))
+    record = mlops.monitor("credit")
+    assert not record.passed
+    assert record.exit_code == 3
+    assert drifted(record) == {"Price"}
+    run = store.runs.get(record.run_id)
+    assert run.data.tags["mlops.verb"] == "monitor"
+    assert run.data.tags["mlops.deployment"] == "credit"
+    assert run.data.tags["mlops.passed"] == "false"
+    assert run.data.metrics["drifted"] == 1
+    assert run.data.metrics["drift/Price"] > 0.2
+    assert store.runs.read_json(record.run_id, "monitoring.json") == json.loads(record.to_json())
+    assert "drifted: Price" in mlops.history("credit").events[-1]["summary"]
+
+
+def test_thresholds_are_goals(unseen: pd.DataFrame, send: Send, project: Path) -> None:
+    shifted = unseen.assign(
+        Price=unseen["Price"] * 2, Age=unseen["Age"].where(unseen.index % 5 > 0)
+    )
+    said = answers(unseen)
+    send(shifted[COLUMNS], said, latency_ms=30.0)
+    send(None, status=500, error="The model failed.")
+    wanted = {
+        "drift(Age) <= 5": True,
+        "drift(Price) <= 0.2": False,
+        "drift(*) <= 5": True,
+        "prediction_drift <= 0.2": True,
+        "missing(Age) <= 10%": False,
+        "missing(Price) <= 10%": True,
+        "p95_latency <= 20 ms": False,
+        "p95_latency <= 0.05 s": True,
+        "error_rate <= 1%": True,
+        "error_rate <= 0.01%": False,
+        "requests >= 1000": True,
+        "rows >= 5000": False,
+        "roc_auc >= 0.5": False,
+    }
+    record = mlops.monitor("credit", thresholds="\n".join(wanted))
+    assert {g.text: g.passed for g in record.goals} == wanted
+    assert "no labels were given" in record.goals[-1].reason
+    assert not record.passed
+    (project / "watch.txt").write_text("error_rate <= 1%", encoding="utf-8")
+    # With thresholds these decide, whatever has drifted.
+    assert mlops.monitor("credit", thresholds="watch.txt").passed
+
+
+def test_wrong_thresholds_are_refused(unseen: pd.DataFrame, send: Send) -> None:
+    send(unseen[COLUMNS], answers(unseen))
+    with pytest.raises(BadGoal, match="no metric 'drif'"):
+        mlops.monitor("credit", thresholds="drif(Age) <= 0.2")
+    with pytest.raises(BadGoal, match="`validate` compares models"):
+        mlops.monitor("credit", thresholds="p95_latency <= champion")
+    with pytest.raises(UnknownName, match="Did you mean 'Price'"):
+        mlops.monitor("credit", thresholds="drift(Pric) <= 0.2")
+
+
+def test_labels_are_joined_by_key_and_coverage_is_said(unseen: pd.DataFrame, send: Send) -> None:
+    said = answers(unseen)
+    keyed = unseen.assign(customer=np.arange(len(unseen)) + 1000)
+    send(keyed[[*COLUMNS, "customer"]], said)
+    known = keyed.iloc[:400][["customer", "Status"]]
+    late = pd.concat(
+        [
+            known,
+            known.iloc[:10],  # said twice
+            known.iloc[10:13].assign(Status="neither"),  # contradicts what was said
+            pd.DataFrame({"customer": [1, 2], "Status": ["good", "bad"]}),  # never seen
+        ]
+    )
+    record = mlops.monitor(
+        "credit", labels=late, on="customer", thresholds="accuracy >= 0.6\nroc_auc >= 0.6 with 95%"
+    )
+    rows = [i for i in range(400) if i not in (10, 11, 12)]
+    truth = unseen["Status"].iloc[rows]
+    performance = record.performance
+    assert performance["rows"] == 397
+    assert performance["coverage"] == pytest.approx(397 / len(unseen))
+    assert performance["metrics"]["accuracy"] == pytest.approx(
+        accuracy_score(truth, np.array(said)[rows])
+    )
+    assert 0.6 < performance["metrics"]["roc_auc"] < 1
+    assert record.passed
+    assert record.goals[0].interval is not None
+    warnings = " ".join(record.warnings)
+    assert "3 keys have labels that contradict each other" in warnings
+    assert "2 labels belong to no row that was seen" in warnings
+    # The key came with the rows and is no feature.
+    assert "customer" not in {f["name"] for f in record.features}
+
+    by_request = mlops.monitor("credit", labels=_of_requests(unseen))
+    assert by_request.performance["coverage"] == 1.0
+    assert by_request.performance["metrics"]["accuracy"] == pytest.approx(
+        accuracy_score(unseen["Status"], said)
+    )
+
+
+def _of_requests(unseen: pd.DataFrame) -> pd.DataFrame:
+    """Labels by request, as a client keeps them who noted the ids of the answers."""
+    from mlops_magics.serving import captured
+
+    rows = captured.features(targets.state.folder("credit") / "capture.db")
+    return pd.DataFrame({"request_id": rows["request_id"], "paid": unseen["Status"]}).sample(
+        frac=1, random_state=0
+    )
+
+
+def test_labels_that_cannot_be_joined_say_what_is_needed(unseen: pd.DataFrame, send: Send) -> None:
+    send(unseen[COLUMNS].head(60), answers(unseen.head(60)), rows_a_request=20)
+    with pytest.raises(WrongUsage, match="which label is of which row"):
+        mlops.monitor("credit", labels=unseen[["Status"]].head(60))
+    with pytest.raises(UnknownName, match=r"Did you mean 'Price'.*what was seen"):
+        mlops.monitor("credit", labels=unseen.rename(columns={"Age": "Prices"}), on="Prices")
+    with pytest.raises(UnknownName, match="the labels"):
+        mlops.monitor("credit", labels=unseen[["Status"]], on="customer")
+    keys = pd.DataFrame({"request_id": ["r1"], "Status": ["bad"]})
+    with pytest.raises(BadData, match="several rows at once"):
+        mlops.monitor("credit", labels=keys)
+    strange = pd.DataFrame({"client_id": ["nobody"], "Status": ["bad"]})
+    record = mlops.monitor("credit", labels=strange, on="client_id", thresholds="accuracy >= 0")
+    assert record.performance["reason"] == "no label belongs to a row that was seen"
+    assert not record.passed
+    assert "no label belongs" in record.goals[0].reason
+
+
+def test_only_the_window_of_time_counts(unseen: pd.DataFrame, send: Send) -> None:
+    send(unseen[COLUMNS].head(50), answers(unseen.head(50)), age=timedelta(days=10))
+    send(unseen[COLUMNS].head(40), answers(unseen.head(40)), age=timedelta(hours=2))
+    assert mlops.monitor("credit").rows == 40
+    assert mlops.monitor("credit", since="2w").rows == 90
+    assert mlops.monitor("credit", since="30m").rows == 0
+    day = (datetime.now(UTC) - timedelta(days=20)).date().isoformat()
+    record = mlops.monitor("credit", since=day)
+    assert record.rows == 90
+    assert record.since.startswith(day)
+    assert mlops.monitor("credit", since="").rows == 90
+
+
+@pytest.mark.parametrize("since", ["soon", "7 days", "2999-01-01", "d7"])
+def test_a_time_that_cannot_be_is_refused(since: str) -> None:
+    with pytest.raises(WrongUsage):
+        observing.beginning(since)
+
+
+def test_no_traffic_and_three_rows_are_clear(unseen: pd.DataFrame, send: Send) -> None:
+    other = unseen.assign(Price=unseen["Price"] * 2)
+    assert "prediction" in drifted(mlops.monitor("credit", data=other))
+    send(None, status=400, error="x", age=timedelta(days=30))
+    record = mlops.monitor("credit")
+    assert (record.passed, record.rows) == (True, 0)
+    assert drifted(record) == set()
+    assert "No request came to 'credit' in this time" in record.warnings[0]
+    assert record.service["error_rate"] is None
+    thresholds = "drift(*) <= 0.2\nerror_rate <= 1%\np95_latency <= 1 s\naccuracy >= 0.5"
+    failed = mlops.monitor("credit", thresholds=thresholds)
+    assert not any(g.passed for g in failed.goals)
+    assert all(g.reason.startswith("Not measured: ") for g in failed.goals)
+
+    send(unseen[COLUMNS].head(3), answers(unseen.head(3)))
+    few = mlops.monitor("credit", thresholds="drift(*) <= 0.2")
+    assert few.rows == 3
+    assert {f["level"] for f in few.features} == {"not judged"}
+    assert "3 rows are too few to judge drift" in " ".join(few.warnings)
+    assert not few.passed
+    assert "3 rows are too few to judge" in few.goals[0].reason
+
+
+def test_a_deployment_that_keeps_nothing_says_so(data: Dataset, send: Send) -> None:
+    send(None, status=200)
+    kept = targets.state.find("credit")
+    for capture, says in (("", "capture is off"), ("nowhere.db", "has captured nothing yet")):
+        targets.state.save(
+            Deployment(
+                **{
+                    **{f: getattr(kept, f) for f in ("name", "model", "target", "url")},
+                    "status": "stopped",
+                    "capture": capture,
+                }
+            )
+        )
+        record = mlops.monitor("credit")
+        assert says in record.warnings[0]
+        assert record.service["requests"] == 0
+
+
+def test_a_capture_that_is_none_is_refused(data: Dataset, send: Send) -> None:
+    send(None, status=200)
+    Path(targets.state.find("credit").capture).write_bytes(b"no database at all, but long enough")
+    for aside in targets.state.folder("credit").glob("capture.db-*"):
+        aside.unlink()
+    with pytest.raises(BadData, match="can't be read as a capture"):
+        mlops.monitor("credit")
+
+
+def test_given_rows_need_no_deployment(unseen: pd.DataFrame, project: Path) -> None:
+    shifted = unseen.assign(Age=unseen["Age"] + 30)
+    shifted.to_csv(project / "new.csv", index=False)
+    record = mlops.monitor("credit", data="new.csv", thresholds="accuracy >= 0.5 by Home\nf1 >= 0")
+    assert "Age" in drifted(record)
+    assert record.service == {}
+    # The truth stands among the rows, so it is measured too.
+    assert record.performance["coverage"] == 1.0
+    assert record.performance["metrics"]["accuracy"] == pytest.approx(
+        accuracy_score(unseen["Status"], answers(shifted))
+    )
+    assert "too small" in record.goals[0].reason
+    assert record.goals[1].passed
+
+    labels = unseen["Status"].where(unseen.index % 2 == 0)
+    half = mlops.monitor("credit/1", data=unseen[COLUMNS], labels=labels)
+    assert half.performance["rows"] == int(labels.notna().sum())
+    path = store.versions.local_path(store.versions.resolve("credit/1"))
+    from mlops_magics import flavors
+
+    scores = flavors.load(path).predict_proba(unseen[COLUMNS])
+    assert scores is not None
+    even = labels.notna()
+    assert half.performance["metrics"]["roc_auc"] == pytest.approx(
+        roc_auc_score(unseen["Status"][even] == "bad", scores[even.to_numpy(), 0])
+    )
+
+
+def test_rows_the_model_cannot_take_are_still_looked_at(unseen: pd.DataFrame) -> None:
+    damaged = unseen.drop(columns="Price").assign(Age="old", Time=np.nan)
+    record = mlops.monitor("credit", data=damaged)
+    assert not record.passed
+    assert drifted(record) == {"Price", "Age", "Time"}
+    assert "can't answer this data" in " ".join(record.warnings)
+    assert "Age holds text" in " ".join(record.quality)
+    assert record.performance["reason"] == "the model's answers are not known"
+
+
+def test_what_cannot_be_compared_is_said(names: dict[str, Any]) -> None:
+    with mlops.train("plain", data=(names["X_test"], names["y_test"])):
+        model = names["fresh"]().fit(names["X_train"], names["y_train"])  # noqa: F841
+    record = mlops.monitor("plain", data=names["X_test"], thresholds="drift(Age) <= 0.2")
+    warnings = " ".join(record.warnings)
+    assert "drift can't be judged" in warnings
+    assert "was not validated" in warnings
+    assert not record.passed
+
+
+def test_names_that_do_not_exist_are_answered(data: Dataset, send: Send) -> None:
+    with pytest.raises(UnknownName, match="with --data DATA none is needed"):
+        mlops.monitor("credit")
+    with pytest.raises(UnknownName, match="no model 'credti'"):
+        mlops.monitor("credti", data=data)
+    send(None, status=200, name="scoring")
+    assert mlops.monitor("credit").service["requests"] == 1  # the one that serves the model
+    assert mlops.monitor(targets.state.find("scoring")).deployment == "scoring"  # type: ignore[arg-type]
+
+
+def test_keys_are_joined_by_what_they_mean() -> None:
+    frame = pd.DataFrame({"key": ["7", "8", None, "9"]})
+    labels = pd.DataFrame({"key": [7.0, np.nan, 9.0], "truth": ["a", "b", "c"]})
+    found = labelling.join(frame, labels, "key", "")
+    assert found.truth.to_dict() == {0: "a", 3: "c"}
+    assert found.coverage == 0.5
+
+
+@pytest.fixture
+def deployed(data: Dataset) -> Iterator[Deployment]:
+    deployment = mlops.deploy("credit/1")
+    yield deployment
+    mlops.undeploy("credit")
+
+
+def test_a_real_server_is_monitored(deployed: Deployment, unseen: pd.DataFrame) -> None:
+    for at in range(0, 200, 40):
+        mlops.predict("credit", unseen[COLUMNS].iloc[at : at + 40])
+    with pytest.raises(BadData):
+        mlops.predict("credit", unseen[["Age"]].head(1))
+    for _ in range(50):  # the capture is written within a second
+        record = mlops.monitor("credit", since="1h")
+        if record.service["requests"] >= 6:
+            break
+        time.sleep(0.1)
+    assert record.rows == 200
+    assert record.service["errors"] == 1
+    assert record.service["latency_ms"]["p95"] > 0
+    assert record.passed
+    prediction = record.features[-1]
+    assert (prediction["role"], prediction["drifted"]) == ("prediction", False)
