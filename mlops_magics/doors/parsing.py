@@ -181,7 +181,9 @@ def references(name: str) -> dict[str, str]:
 def help_text(name: str, *, magic: bool = False) -> str:
     """What ``mlops NAME --help`` and ``%NAME?`` both show."""
     out = io.StringIO()
-    console = Console(file=out, width=100, force_terminal=False, color_system=None)
+    console = Console(
+        file=out, width=100, force_terminal=False, color_system=None, force_jupyter=False
+    )
     command(name).help_print([], console=console)
     text = out.getvalue().rstrip()
     lines = [f"  --{option:<10} {meaning}" for option, meaning in COMMON.items()]

@@ -109,7 +109,7 @@ def _notebook() -> Path:
 
 def _why(done: Execution) -> str:
     cell: Mapping[str, Any] = done.failed_cell or {}
-    return f"The demo {done.status} at cell {cell.get('index', '?')}: {cell.get('message', '')}."
+    return f"The demo {done.status} at cell {cell.get('number', '?')}: {cell.get('message', '')}."
 
 
 def _figures(step: Mapping[str, Any]) -> str:

@@ -19,7 +19,15 @@ _BLOCKS = " ▁▂▃▄▅▆▇█"
 def render(card: Card, width: int = 110) -> str:
     """The card in plain text, without colour codes."""
     out = io.StringIO()
-    console = Console(file=out, width=width, color_system=None, highlight=False, markup=False)
+    # Inside a kernel, rich would also display what it prints.
+    console = Console(
+        file=out,
+        width=width,
+        color_system=None,
+        highlight=False,
+        markup=False,
+        force_jupyter=False,
+    )
     status = f"  {card.status.sign} {card.status.word}" if card.status else ""
     console.print(f"{card.kind} {card.title}{status}")
     if card.lead:

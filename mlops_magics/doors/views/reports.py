@@ -168,7 +168,8 @@ def execution(record: Execution) -> Card:
         cell = record.failed_cell
         name = cell.get("name") or cell.get("error") or "stopped"
         notes.insert(
-            0, f"Stopped at cell {cell.get('index', '?')}: {name}: {cell.get('message', '')}"
+            0,
+            f"Stopped at cell {cell.get('number', cell.get('index', '?'))}: {name}: {cell.get('message', '')}",
         )
     steps = Table(
         ("step", "status", "version", "run"),
