@@ -167,10 +167,8 @@ def execution(record: Execution) -> Card:
     if record.failed_cell:
         cell = record.failed_cell
         name = cell.get("name") or cell.get("error") or "stopped"
-        notes.insert(
-            0,
-            f"Stopped at cell {cell.get('number', cell.get('index', '?'))}: {name}: {cell.get('message', '')}",
-        )
+        number = cell.get("number", cell.get("index", "?"))
+        notes.insert(0, f"Stopped at cell {number}: {name}: {cell.get('message', '')}")
     steps = Table(
         ("step", "status", "version", "run"),
         [
