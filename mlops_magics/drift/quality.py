@@ -112,9 +112,10 @@ def _range(profile: Mapping[str, Any], values: np.ndarray[Any, Any]) -> list[str
         return found
     low, high = float(profile["min"]), float(profile["max"])
     outside = int(((finite < low) | (finite > high)).sum())
-    # The next value of as many as were seen is outside their range once in (n + 1) / 2 times.
+    # Of m further values of the same kind, 2m / (n + 1) are expected outside the range of n, and
+    # five times as many once in some hundred times (the ends of that range are themselves chance).
     expected = 2 * len(finite) / (int(profile["rows"]) - int(profile["missing"]) + 1)
-    if outside > expected + 3 * np.sqrt(expected):
+    if outside > 5 * expected + 3 * np.sqrt(expected):
         found.append(
             f"is outside {low:g} to {high:g}, the range in training, in {outside} of "
             f"{len(values)} rows (from {finite.min():g} to {finite.max():g})."
