@@ -22,7 +22,7 @@ _REFUSED = {
 _MEANT = {"=>": ">=", "=<": "<=", "≥": ">=", "≤": "<="}
 
 
-class Unreadable(Exception):  # noqa: N818  # never leaves this room: it becomes a `Problem`
+class Unreadable(Exception):  # never leaves this room: it becomes a `Problem`
     """One line that can't be a goal; `column` counts from 1."""
 
     def __init__(self, column: int, message: str) -> None:

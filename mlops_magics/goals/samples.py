@@ -15,7 +15,7 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 
-class Undefined(ValueError):  # noqa: N818  # no failure of the program: a fact about the data
+class Undefined(ValueError):  # no failure of the program: a fact about the data
     """A metric has no value on this data; the message says why, in words."""
 
 

@@ -89,7 +89,7 @@ def monitoring(record: Monitoring) -> Card:
         ("", "feature", "PSI", "KS", "distribution: training (line), now (bars)", "why"),
         [
             (
-                Status("drift", "bad") if f.get("drifted") else Status("stable", "good"),
+                _level(f),
                 f["name"],
                 f.get("psi"),
                 f.get("ks"),
@@ -124,6 +124,14 @@ def monitoring(record: Monitoring) -> Card:
         [*record.quality, *record.warnings],
         f"run {record.run_id}" if record.run_id else "",
     )
+
+
+def _level(feature: Mapping[str, Any]) -> Status:
+    """How far a feature has moved, in the words of the drift report."""
+    if feature.get("drifted"):
+        return Status("drift", "bad")
+    level = str(feature.get("level", "none"))
+    return Status("stable", "good") if level == "none" else Status(level, "warn")
 
 
 def _bars(feature: Mapping[str, Any]) -> Any:
