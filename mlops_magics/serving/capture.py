@@ -173,16 +173,16 @@ class Capture:
         ]
         with database:
             database.executemany("INSERT INTO requests VALUES (?,?,?,?,?,?,?,?,?,?)", rows)
-        self.written += len(batch)
         if self.error:
             log.warning("Capture works again; %d requests were not captured.", self.dropped)
             self.error = ""
+        self.written += len(batch)
 
     def _failed(self, error: Exception, lost: int) -> None:
-        self.dropped += lost
         if not self.error:
             log.error("Capture to %s fails: %s. Predictions go on.", self.path, error)
-        self.error = str(error)
+        self.error = str(error) or type(error).__name__
+        self.dropped += lost
         time.sleep(0.05)
 
 

@@ -18,6 +18,8 @@ log = logging.getLogger("mlops_magics")
 
 #: Seconds that a server may take to load its model.
 PATIENCE = 120.0
+#: Seconds for which one that does not answer is watched, in case it is just dying.
+MOMENT = 0.5
 #: How many logs of former servers are kept.
 LOGS = 5
 
@@ -69,11 +71,13 @@ class LocalTarget(Target):
         from mlops_magics.serving import client
 
         started = _started(deployment)
-        if started is None or started.process() is None:
+        alive = started is not None and started.process() is not None
+        if alive and client.ping(deployment.url):
+            return dataclasses.replace(deployment, status="up", reason="")
+        # One that dies just now answers no more a moment before it is gone.
+        if started is None or not alive or processes.ends(started, MOMENT):
             said = _last_words(started)
             reason = f"Process {deployment.pid} is gone{said or ', without a word in its log'}."
-        elif client.ping(deployment.url):
-            return dataclasses.replace(deployment, status="up", reason="")
         else:
             reason = f"Process {deployment.pid} is alive and does not answer at {deployment.url}."
         return dataclasses.replace(deployment, status="down", reason=reason)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -100,22 +102,23 @@ def stop(started: Started, patience: float = 5.0) -> None:
         return
     try:
         process.terminate()
-        if not _gone(process, started, patience):
+        if not ends(started, patience):
             process.kill()
-            _gone(process, started, patience)
+            ends(started, patience)
     except psutil.NoSuchProcess:
         return
 
 
-def _gone(process: psutil.Process, started: Started, patience: float) -> bool:
-    child = _children.get(started.pid)
-    try:
-        if child is not None:
-            child.wait(patience)
-        else:
-            process.wait(patience)
-    except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
-        return started.process() is None
+def ends(started: Started, patience: float) -> bool:
+    """Whether the process is gone, or goes within `patience` seconds."""
+    until = time.monotonic() + patience
+    while started.process() is not None:
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    if (child := _children.get(started.pid)) is not None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(1)  # it may be dead and not yet reaped
     return True
 
 

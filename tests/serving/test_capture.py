@@ -6,6 +6,7 @@ import itertools
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,19 @@ def test_a_file_is_there_before_the_first_request(writer: Capture) -> None:
     until(lambda: writer.path.exists() and writer.path.stat().st_size > 0)
     until(lambda: captured.read(writer.path).empty)
     assert list(captured.features(writer.path).columns) == ["request_id", "prediction"]
+
+
+def test_a_file_that_is_just_being_made_has_no_rows(tmp_path: Path) -> None:
+    (tmp_path / "new.db").touch()
+    assert captured.read(tmp_path / "new.db").empty
+    assert captured.features(tmp_path / "new.db").empty
+
+
+def test_a_database_of_something_else(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "other.db")) as database:
+        database.execute("CREATE TABLE songs (title TEXT)")
+    with pytest.raises(BadData, match="can't be read as a capture: no such table"):
+        captured.read(tmp_path / "other.db")
 
 
 def test_no_file_and_no_capture(tmp_path: Path) -> None:
