@@ -14,6 +14,8 @@ import pytest
 # Before anything imports mlflow: nothing is sent anywhere, and kernels inherit it.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DO_NOT_TRACK"] = "true"
+# Several workers share the cores: OpenMP's threads would wait for each other in turns.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import mlops_magics as mlops
 from mlops_magics.doors import cli
 from mlops_magics.verbs import declaration
+from mlops_magics.verbs.options import Option
 
 
 def mlops_command(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -44,10 +46,13 @@ def test_every_verb_has_whole_help(name: str, capsys: Any) -> None:
     assert found.summary.endswith("."), "the summary is a sentence"
     text = parsing.help_text(name)
     documented = inspect.getdoc(found.function) or ""
+    hints = typing.get_type_hints(found.function, include_extras=True)
     for parameter in inspect.signature(found.function).parameters:
-        shown = parameter.rstrip("_").replace("_", "-")
+        marks = getattr(hints.get(parameter), "__metadata__", ())
+        spelled = next((m.names for m in marks if isinstance(m, Option)), None)
+        shown = spelled or (parameter.rstrip("_").replace("_", "-"),)
         assert f"\n{parameter} : " in documented or f"\n*{parameter} : " in documented, parameter
-        assert shown.lower() in text.lower(), parameter
+        assert all(word.lower() in text.lower() for word in shown), parameter
 
 
 @pytest.mark.parametrize(
