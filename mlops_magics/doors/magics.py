@@ -23,7 +23,7 @@ from mlops_magics.verbs.declaration import Declaration
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
-    from mlops_magics.verbs.training import Training
+    from mlops_magics.verbs.tracked import Training
 
 BEGIN = "mlops_begin"
 _ATTRIBUTE = "_mlops_magics"

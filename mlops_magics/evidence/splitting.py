@@ -162,7 +162,7 @@ def _by_group(values: pd.Series, name: str, classes: Rows | None, test: float, s
 
 def _stratified_groups(groups: Rows, count: int, classes: Rows, test: float, seed: int) -> Rows:
     """Folds of whole groups, each with its share of every class; as many as make the test."""
-    folds = int(min(_FOLDS, count, np.bincount(classes).max()))
+    folds = min(_FOLDS, count, int(np.bincount(classes).max()))
     parts = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds

@@ -1,0 +1,90 @@
+"""Views of the whole: the overview, the doctor, the demo."""
+
+from __future__ import annotations
+
+from mlops_magics.doors.views.card import Card, Status, Table
+from mlops_magics.doors.views.cards import TONES
+from mlops_magics.records import Demo, Diagnosis, Overview
+
+
+def overview(record: Overview) -> Card:
+    """Models with aliases and verdicts, deployments with their health."""
+    models = Table(
+        ("model", "version", "aliases", "verdict", "estimator", "metric"),
+        [
+            (
+                m["name"],
+                m["version"],
+                ", ".join(f"@{a}" for a in m.get("aliases", ())) or "–",
+                _verdict_word(m.get("verdict")),
+                m.get("estimator", ""),
+                m.get("metric", ""),
+            )
+            for m in record.models
+        ],
+        "Models",
+    )
+    deployments = Table(
+        ("deployment", "model", "state", "url", "note"),
+        [
+            (d.name, d.model, Status(d.status, TONES.get(d.status, "plain")), d.url, d.reason)
+            for d in record.deployments
+        ],
+        "Deployments",
+    )
+    notes = [f"Run {r} was left open by a dead process; now killed." for r in record.closed_runs]
+    lead = "" if record.models else "No model yet: %prepare data, then %%train NAME."
+    return Card(
+        "Status", record.store, None, lead, {}, (models, deployments), [*notes, *record.warnings]
+    )
+
+
+def _verdict_word(verdict: bool | None) -> Status | str:
+    if verdict is None:
+        return "none yet"
+    return Status("passed", "good") if verdict else Status("failed", "bad")
+
+
+def diagnosis(record: Diagnosis) -> Card:
+    """One line a check, with the remedy."""
+    rows = [
+        (
+            Status("ok", "good") if c.passed else Status("no", "bad" if c.required else "warn"),
+            c.name,
+            c.found,
+            c.remedy,
+        )
+        for c in record.checks
+    ]
+    well = record.exit_code == 0
+    return Card(
+        "Doctor",
+        "set-up",
+        Status("well", "good") if well else Status("needs attention", "bad"),
+        tables=(Table(("", "what", "found", "remedy"), rows),),
+        notes=record.warnings,
+    )
+
+
+def demo(record: Demo) -> Card:
+    """The loop, step by step, and where its record lies."""
+    rows = [(i, s["step"], s["figures"]) for i, s in enumerate(record.steps, 1)]
+    facts = {
+        "folder": record.folder,
+        "record": record.notebook,
+        "check it": f"mlops verify {record.notebook}",
+    }
+    status = (
+        Status("record intact", "good")
+        if record.verification.intact
+        else Status("record not intact", "bad")
+    )
+    return Card(
+        "Demo",
+        "the whole loop",
+        status,
+        "",
+        facts,
+        (Table(("", "step", "figures"), rows),),
+        record.warnings,
+    )

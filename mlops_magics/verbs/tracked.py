@@ -1,0 +1,246 @@
+"""One open training run: opened before the code, closed with what the code left."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from collections.abc import Mapping
+from types import FrameType, TracebackType
+from typing import Any
+
+from mlops_magics import store
+from mlops_magics.errors import MlopsError, WrongUsage
+from mlops_magics.records import Run
+from mlops_magics.verbs import fitted, session, unseen
+from mlops_magics.verbs.steps import Step
+
+
+class Training:
+    """One open training run; what ``with mlops.train("credit") as run:`` gives.
+
+    Attributes
+    ----------
+    run_id : str
+        The MLflow run; the user's own `mlflow.log_*` calls land in it too.
+    record : Run or None
+        What became of it, once it is closed.
+    """
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self.name = store.versions.check_name(name)
+        self.options = dict(options)
+        self.record: Run | None = None
+        self._frame: FrameType | None = None
+        self._source = ""
+        self._namespace: Mapping[str, Any] = {}
+        self._before: dict[str, int] = {}
+        self._step: Step | None = None
+        self._outer = ""
+
+    @property
+    def run_id(self) -> str:
+        """The id of the MLflow run; empty before it is opened."""
+        return self._step.run_id if self._step else ""
+
+    # A door that owns the code (a cell, a script) opens and closes; `with` does it by frame.
+
+    def open(self, namespace: Mapping[str, Any], source: str = "") -> None:
+        """Open the run, before the code has run in `namespace`.
+
+        Raises
+        ------
+        WrongUsage
+            If an option makes no sense; nothing is opened then.
+        StoreUnreachable
+            If the store does not answer.
+        """
+        self._namespace, self._source = namespace, source
+        self._before = {k: id(v) for k, v in namespace.items()}
+        self._unseen = unseen.find(self.options["data"], self.options["metric"])
+        tags = dict(_pair(t) for t in self.options["tag"])
+        step = Step("train", self.name, self.options)
+        follows = [self._unseen.dataset.run_id] if self._unseen.dataset else []
+        step.open(self.name, follows)
+        self._outer = store.runs.activate(step.run_id)
+        self._step = step
+        if tags or self.options["message"]:
+            note = {"mlflow.note.content": self.options["message"]}
+            step.tags({**tags, **(note if self.options["message"] else {})})
+
+    def close(
+        self, error: BaseException | None = None, cell: Mapping[str, Any] | None = None
+    ) -> Run:
+        """Close the run with what the code left in its namespace, or with how it failed."""
+        step = self._step
+        if step is None:
+            raise WrongUsage("This training run was not opened.", "Use it as a context manager.")
+        status = "finished"
+        if error is not None:
+            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        # The code's own time and memory; what follows is our part.
+        step.used = used = step.meter.read()
+        learned: dict[str, Any] = {"status": status}
+        trouble: BaseException | None = error
+        try:
+            if self._source:
+                step.text("mlops/source.py", self._source)
+            step.extra["cell"] = {**(cell or {}), "source": self._source}
+            if error is None:
+                learned |= self._learn(step)
+        except BaseException as own:
+            # The user's code succeeded and our part did not: the run must not look complete.
+            status, trouble = "failed", own
+            raise
+        finally:
+            self._step = None
+            step.summary = {k: learned.get(k) for k in ("model", "estimator", "metrics")}
+            try:
+                step.close(status, trouble)
+            finally:
+                store.runs.deactivate(step.run_id, self._outer, status)
+        self.record = Run(
+            run_id=step.run_id,
+            name=self.name,
+            duration=used["wall_s"],
+            resources=used,
+            **learned,
+        )
+        session.remember_run(step.run_id, self.name)
+        return self.record
+
+    def _learn(self, step: Step) -> dict[str, Any]:
+        """Find the model, measure it on unseen rows, save and register it."""
+        chosen = fitted.find(
+            self._namespace, self._before, self._source, wanted=self.options["model"]
+        )
+        warnings = list(chosen.notes)
+        data = self._unseen.bind(self._namespace, changed=self._before)
+        trust = {**_trust_of_code(step), **data.trust}
+        if data.dataset:
+            step.tags({"mlops.dataset": data.dataset.name, "mlops.digest": data.dataset.digest})
+            store.runs.log_input(
+                step.run_id,
+                name=data.dataset.name,
+                digest=data.dataset.digest,
+                source=data.dataset.source,
+                schema="{}",
+                context="training",
+            )
+        facts: dict[str, Any] = {
+            "dataset": data.dataset.name if data.dataset else "",
+            "digest": data.dataset.digest if data.dataset else "",
+            "trust": trust,
+        }
+        if chosen.model is None or chosen.flavor is None:
+            return {**facts, "warnings": (*warnings, *data.notes)}
+
+        params = chosen.flavor.params(chosen.model)
+        step.params(params)
+        measured = data.measure(chosen.model, chosen.flavor, self.options["metric"])
+        step.metrics(measured.metrics)
+        warnings += [*data.notes, *measured.notes]
+        estimator = chosen.flavor.describe(chosen.model)
+        version = self._register(step, chosen, data, measured, estimator, warnings)
+        step.extra |= {"estimator": estimator, "metrics": measured.metrics, "trust": trust}
+        step.extra["warnings"] = warnings
+        return {
+            **facts,
+            "params": params,
+            "metrics": measured.metrics,
+            "estimator": estimator,
+            "model": version.ref if version else None,
+            "warnings": tuple(warnings),
+        }
+
+    def _register(
+        self,
+        step: Step,
+        chosen: fitted.Fitted,
+        data: unseen.Unseen,
+        measured: unseen.Measured,
+        estimator: str,
+        warnings: list[str],
+    ) -> store.versions.Version | None:
+        if chosen.flavor is None:
+            return None
+        tags = {
+            "mlops.estimator": estimator,
+            "mlops.flavor": chosen.flavor.name,
+            "mlops.task": measured.task,
+            **({"mlops.metric": self.options["metric"]} if self.options["metric"] else {}),
+            **({"mlops.notebook": step.notebook["path"]} if step.notebook else {}),
+            **({"mlops.headless": True} if step.notebook.get("headless") else {}),
+        }
+        if data.dataset:
+            tags |= {
+                "mlops.dataset": data.dataset.name,
+                "mlops.dataset_run": data.dataset.run_id,
+                "mlops.dataset_digest": data.dataset.digest,
+            }
+        if data.positive is not None:
+            tags["mlops.positive"] = data.positive
+        try:
+            version = store.versions.log(
+                step.run_id,
+                self.name,
+                chosen.model,
+                chosen.flavor,
+                signature=measured.signature,
+                input_example=measured.example,
+                tags=tags,
+            )
+        except MlopsError:
+            raise
+        except Exception as error:  # whatever a framework raises while it saves
+            warnings.append(
+                f"The model could not be saved ({type(error).__name__}: {error}); the run and its "
+                "metrics stand, but no version was registered."
+            )
+            return None
+        store.versions.set_alias(self.name, "candidate", version.number)
+        if reason := version.tags.get("mlops.cloudpickle_because"):
+            warnings.append(f"Saved with cloudpickle, not skops: {reason}")
+        step.tags({"mlops.model": version.ref})
+        step.extra["model"] = {"ref": version.ref, "digest": version.digest}
+        return version
+
+    def __enter__(self) -> Training:
+        self._frame = sys._getframe(1)
+        self.open(_names(self._frame), "")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        frame, self._frame = self._frame, None
+        if frame is not None:
+            self._namespace = _names(frame)
+            self._source = "".join(linecache.getlines(frame.f_code.co_filename))
+        self.close(error)
+
+    def __repr__(self) -> str:
+        state = self.record.status if self.record else ("running" if self._step else "not open")
+        return f"<Training {self.name!r} run {self.run_id or '–'} {state}>"
+
+
+def _names(frame: FrameType) -> dict[str, Any]:
+    return {**frame.f_globals, **frame.f_locals}
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise WrongUsage(f"The tag {text!r} is no KEY=VALUE pair.", "For example --tag team=risk.")
+    return key, value
+
+
+def _trust_of_code(step: Step) -> dict[str, Any]:
+    git = step.git
+    if not git:
+        return {"code": "not under version control"}
+    if not git["commit"]:
+        return {"code": "no commit yet"}
+    return {"code": "committed" if not git["dirty"] else "uncommitted changes (kept with the run)"}
