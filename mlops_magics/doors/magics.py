@@ -43,7 +43,7 @@ class VerbMagic:
         """What ``%verb?`` shows: the same as ``mlops verb --help``."""
         from mlops_magics.doors import parsing
 
-        return parsing.help_text(self.found.name, magic=True)
+        return parsing.help_text(self.found.name)
 
     def __call__(self, line: str, cell: str | None = None) -> Any:
         if self.original is not None and re.fullmatch(r"[\s\d~/\-]*(-\w.*)?", line):

@@ -178,7 +178,7 @@ def references(name: str) -> dict[str, str]:
     }
 
 
-def help_text(name: str, *, magic: bool = False) -> str:
+def help_text(name: str) -> str:
     """What ``mlops NAME --help`` and ``%NAME?`` both show."""
     out = io.StringIO()
     console = Console(

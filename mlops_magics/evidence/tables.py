@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import IO, Any
@@ -235,8 +236,7 @@ _READERS: dict[str, Callable[[IO[bytes]], pd.DataFrame]] = {
 
 
 def _refuse_doubles(what: str, names: list[str]) -> None:
-    seen: set[str] = set()
-    double = sorted({n for n in names if n in seen or seen.add(n)})  # type: ignore[func-returns-value]
+    double = sorted(name for name, count in Counter(names).items() if count > 1)
     if double:
         raise BadData(
             f"{what} has more than one column named {_listed(double)}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,9 @@ class MeanLoss(Moments):
     needs = "values"
     greater_is_better = False
 
+    @abstractmethod
     def loss(self, truth: Floats, error: Floats) -> Floats:
         """The loss of each row."""
-        raise NotImplementedError
 
     def columns(self, y_true: Array, y_pred: Array, positive: Any, **params: Any) -> Floats:
         """Loss of the row, and 1."""
