@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator
 from importlib.resources import files
@@ -16,6 +17,13 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DO_NOT_TRACK"] = "true"
 # Several workers share the cores: OpenMP's threads would wait for each other in turns.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def need(module: str) -> Any:
+    """Import an optional framework, else skip; where CI installs all, its want is a failure."""
+    if os.environ.get("MLOPS_TESTS_NEED_ALL"):
+        return importlib.import_module(module)
+    return pytest.importorskip(module)
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +41,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(session, "_dataset", None)
     monkeypatch.setattr(session, "_run", None)
+    monkeypatch.setattr(session, "_namespace", {})
     return folder
 
 

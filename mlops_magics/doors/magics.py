@@ -17,7 +17,7 @@ from IPython.display import display
 
 from mlops_magics import store
 from mlops_magics.errors import MlopsError, StepFailed
-from mlops_magics.verbs import declaration
+from mlops_magics.verbs import declaration, session
 from mlops_magics.verbs.declaration import Declaration
 
 if TYPE_CHECKING:
@@ -173,6 +173,7 @@ def load(shell: InteractiveShell) -> None:
     shell.input_transformers_cleanup.append(cells.transform)
     shell.events.register("pre_run_cell", cells.before)
     shell.events.register("post_run_cell", cells.after)
+    session.attach(shell.user_ns)
     setattr(shell, _ATTRIBUTE, (cells, replaced))
     _close_killed_runs()
 
@@ -205,6 +206,7 @@ def unload(shell: InteractiveShell) -> None:
     shell.input_transformers_cleanup.remove(cells.transform)
     shell.events.unregister("pre_run_cell", cells.before)
     shell.events.unregister("post_run_cell", cells.after)
+    session.attach({})
     setattr(shell, _ATTRIBUTE, None)
 
 

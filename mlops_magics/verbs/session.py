@@ -1,14 +1,20 @@
-"""What this process did last: the dataset a training falls back to, the run `log` adds to."""
+"""What this process did last, and the names that its notebook has bound.
+
+A training falls back to the last dataset, `log` adds to the last run, and `tune` runs its code on
+the notebook's names; a script has none of its own here.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlops_magics.records import Dataset
 
 _dataset: Dataset | None = None
 _run: tuple[str, str] | None = None
+_namespace: Mapping[str, Any] = {}
 
 
 def remember(dataset: Dataset) -> None:
@@ -31,3 +37,14 @@ def remember_run(run_id: str, name: str) -> None:
 def latest_run() -> tuple[str, str] | None:
     """The id and the experiment of the run that was trained last in this process."""
     return _run
+
+
+def attach(namespace: Mapping[str, Any]) -> None:
+    """Note the names of the notebook that this process runs; they are read as they then stand."""
+    global _namespace
+    _namespace = namespace
+
+
+def namespace() -> Mapping[str, Any]:
+    """The names that the notebook has bound; empty outside one."""
+    return _namespace

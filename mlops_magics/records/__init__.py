@@ -1,0 +1,46 @@
+"""The frozen records that verbs return: facts, no behaviour, a stable JSON form.
+
+Field names are public. A record knows its JSON; its text and HTML forms are functions in
+`mlops_magics.doors.views`, found by name the first time a record is shown (`RENDERERS`), so
+that facts never depend on how they look.
+"""
+
+from mlops_magics.records.base import RENDERERS, SCHEMA_VERSION, Record, jsonable, now
+from mlops_magics.records.data import Column, Dataset
+from mlops_magics.records.notebooks import Execution, Retraining, Verification
+from mlops_magics.records.operations import Deployment, Monitoring, Package, Prediction
+from mlops_magics.records.overview import Check, Demo, Diagnosis, Overview, Written
+from mlops_magics.records.runs import Changes, Comparison, Logged, Reproduction, Run, Tuning
+from mlops_magics.records.verdicts import GoalResult, History, Promotion, Verdict
+
+__all__ = [
+    "RENDERERS",
+    "SCHEMA_VERSION",
+    "Changes",
+    "Check",
+    "Column",
+    "Comparison",
+    "Dataset",
+    "Demo",
+    "Deployment",
+    "Diagnosis",
+    "Execution",
+    "GoalResult",
+    "History",
+    "Logged",
+    "Monitoring",
+    "Overview",
+    "Package",
+    "Prediction",
+    "Promotion",
+    "Record",
+    "Reproduction",
+    "Retraining",
+    "Run",
+    "Tuning",
+    "Verdict",
+    "Verification",
+    "Written",
+    "jsonable",
+    "now",
+]

@@ -1,0 +1,80 @@
+"""Notebooks that were run, and whether their records are whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlops_magics.records.base import Record
+from mlops_magics.records.verdicts import Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution(Record):
+    """A notebook run headlessly.
+
+    Attributes
+    ----------
+    status : str
+        ``finished``, ``failed``, ``interrupted``, ``killed`` or ``timed out``.
+    failed_cell : mapping or None
+        Index, id, error name and message of the cell at which it stopped.
+    cells : mapping
+        How many were run, failed and never reached.
+    """
+
+    notebook: str
+    output: str
+    status: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    failed_cell: Mapping[str, Any] | None = None
+    cells: Mapping[str, int] = field(default_factory=dict)
+    duration: float = 0.0
+    html: str | None = None
+    digest: str = ""
+    steps: tuple[Mapping[str, Any], ...] = ()
+    run_id: str = ""
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        return 0 if self.status == "finished" else 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retraining(Record):
+    """Whether the condition held, and what followed.
+
+    ``outcome``: ``not fired``, ``promoted``, ``held`` or ``not better``.
+    """
+
+    name: str
+    fired: bool
+    outcome: str
+    verdict: Verdict | None = None
+    condition: str = ""
+    reason: str = ""
+    execution: Execution | None = None
+    candidate: str | None = None
+    champion: str | None = None
+    run_id: str = ""
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        return 3 if self.outcome == "not better" else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification(Record):
+    """Whether a record is as it was sealed, and if not, what was changed."""
+
+    path: str
+    intact: bool
+    problems: tuple[str, ...] = ()
+    signer: str = ""
+    sealed: str = ""
+    cells: int = 0
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        return 0 if self.intact else 5

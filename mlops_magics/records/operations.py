@@ -1,0 +1,93 @@
+"""Models at work: packages, deployments, what they answered and what was seen of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlops_magics.records.base import Record
+from mlops_magics.records.verdicts import GoalResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package(Record):
+    """A version made ready to run elsewhere; ``size`` in bytes."""
+
+    model: str
+    kind: str
+    path: str
+    digest: str
+    size: int
+    files: tuple[str, ...] = ()
+    run_id: str = ""
+    replayed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment(Record):
+    """An endpoint. ``status``: ``up``, ``down`` or ``stopped``."""
+
+    name: str
+    model: str
+    target: str
+    url: str
+    status: str
+    pid: int | None = None
+    started: str = ""
+    run_id: str = ""
+    package: str = ""
+    capture: str = ""
+    reason: str = ""
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        return 1 if self.status == "down" else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction(Record):
+    """What a deployment answered, one value a row, and the request's id."""
+
+    deployment: str
+    model: str
+    predictions: tuple[Any, ...]
+    request_id: str = ""
+    latency_ms: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Monitoring(Record):
+    """What was seen of a deployment in a window of time.
+
+    Attributes
+    ----------
+    features : tuple of mapping
+        One per feature: name, type, statistic values, ``drifted``, reason, histograms.
+    service : mapping
+        Requests, errors, latency percentiles in ms.
+    performance : mapping
+        Measured metrics where labels were given.
+    quality : tuple of str
+        Data-quality findings, one sentence each.
+    goals : tuple of GoalResult
+        The thresholds and what was measured for each.
+    """
+
+    deployment: str
+    passed: bool
+    features: tuple[Mapping[str, Any], ...] = ()
+    service: Mapping[str, Any] = field(default_factory=dict)
+    performance: Mapping[str, Any] = field(default_factory=dict)
+    quality: tuple[str, ...] = ()
+    goals: tuple[GoalResult, ...] = ()
+    model: str = ""
+    rows: int = 0
+    reference_rows: int = 0
+    since: str = ""
+    until: str = ""
+    run_id: str = ""
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        return 0 if self.passed else 3
