@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED", "
 
 # MLflow's limits for one batch and for one value.
 _BATCH = 100
+_METRICS = 1000
 _PARAM_LENGTH = 6000
 _TAG_LENGTH = 8000
 
@@ -161,6 +162,14 @@ def log(
             client.log_batch(
                 run_id, metrics=all_metrics[block], params=all_params[block], tags=all_tags[block]
             )
+
+
+def log_history(run_id: str, points: Sequence[tuple[str, float, int, int]]) -> None:
+    """Add values by iteration: metric, value, step, and milliseconds since the epoch each."""
+    with _reaching("take metrics") as client:
+        for at in range(0, len(points), _METRICS):
+            block = [Metric(k, v, when, step) for k, v, step, when in points[at : at + _METRICS]]
+            client.log_batch(run_id, metrics=block)
 
 
 def _short(value: Any, limit: int) -> str:

@@ -12,6 +12,7 @@ from mlops_magics import store
 from mlops_magics.errors import MlopsError, WrongUsage
 from mlops_magics.records import Run
 from mlops_magics.verbs import fitted, session, unseen
+from mlops_magics.verbs.live import Live
 from mlops_magics.verbs.steps import Step
 
 
@@ -24,12 +25,15 @@ class Training:
         The MLflow run; the user's own `mlflow.log_*` calls land in it too.
     record : Run or None
         What became of it, once it is closed.
+    live : Live
+        Takes metrics by iteration: ``training.live.report("loss", 0.3, step=4)``.
     """
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.name = store.versions.check_name(name)
         self.options = dict(options)
         self.record: Run | None = None
+        self.live = Live()
         self._frame: FrameType | None = None
         self._source = ""
         self._namespace: Mapping[str, Any] = {}
@@ -82,6 +86,7 @@ class Training:
         learned: dict[str, Any] = {"status": status}
         trouble: BaseException | None = error
         try:
+            store.runs.log_history(step.run_id, self.live.finish())
             if self._source:
                 step.text("mlops/source.py", self._source)
             step.extra["cell"] = {**(cell or {}), "source": self._source}

@@ -1,0 +1,117 @@
+"""What training code tells while it runs: values by iteration, for the store and for the card."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mlops_magics.errors import WrongUsage
+
+#: One value as the store takes it: metric, value, step, milliseconds since the epoch.
+Point = tuple[str, float, int, int]
+
+#: So many values of one metric are stored one by one; from then on every 2nd, 4th, 8th…
+STORED = 10_000
+#: So many values of one metric are drawn.
+DRAWN = 120
+
+
+@dataclass
+class Series:
+    """One metric by iteration: its latest value, and enough values to draw its course.
+
+    Attributes
+    ----------
+    complete : bool
+        Whether the latest value is among those that are stored.
+    store_every : int
+        Every how many-th value is stored by now.
+    """
+
+    last: Point
+    count: int = 0
+    course: list[float] = field(default_factory=list)
+    complete: bool = False
+    store_every: int = 1
+    _stored: int = 0
+    _draw_every: int = 1
+
+    def add(self, point: Point) -> bool:
+        """Take the next value; whether it is one of those to store."""
+        self.last = point
+        place = self.count
+        self.count += 1
+        if place % self._draw_every == 0:
+            self.course.append(point[1])
+            if len(self.course) > DRAWN:
+                del self.course[1::2]
+                self._draw_every *= 2
+        self.complete = place % self.store_every == 0
+        if self.complete:
+            self._stored += 1
+            if self._stored % STORED == 0:
+                self.store_every *= 2
+        return self.complete
+
+
+class Live:
+    """Takes values from any thread, at a few microseconds each, in bounded memory."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._series: dict[str, Series] = {}
+        self._waiting: list[Point] = []
+
+    def report(self, name: str, value: float, step: int | None = None) -> None:
+        """Note the value of a metric at an iteration.
+
+        Parameters
+        ----------
+        name : str
+            The metric, as it will be called in the store.
+        value : float
+            Anything that ``float`` takes: also a NumPy or a torch scalar.
+        step : int, optional
+            The iteration; by default the one after the metric's last.
+
+        Raises
+        ------
+        WrongUsage
+            If the value is no number.
+        """
+        try:
+            number = float(value)
+        except (TypeError, ValueError) as error:
+            raise WrongUsage(
+                f"The metric {name!r} can't be {value!r}: a number is expected.",
+                "Log a text as a parameter, or with --tag.",
+            ) from error
+        now = time.time_ns() // 1_000_000
+        with self._lock:
+            series = self._series.get(name)
+            if step is None:
+                step = series.last[2] + 1 if series else 0
+            point = (name, number, int(step), now)
+            if series is None:
+                series = self._series[name] = Series(point)
+            if series.add(point):
+                self._waiting.append(point)
+
+    def take(self) -> list[Point]:
+        """The values that are still to be stored; they are the caller's from now on."""
+        with self._lock:
+            points, self._waiting = self._waiting, []
+        return points
+
+    def finish(self) -> list[Point]:
+        """What is still to be stored, with the last value of each metric in any case."""
+        points = self.take()
+        return [*points, *(s.last for s in self.series.values() if not s.complete)]
+
+    @property
+    def series(self) -> Mapping[str, Series]:
+        """Each metric that was reported, in the order of its first report."""
+        with self._lock:
+            return dict(self._series)
