@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from mlops_magics.doors.views import svg
-from mlops_magics.doors.views.card import Bars, Card, Meter, Status, Table, show
+from mlops_magics.doors.views import charts, svg
+from mlops_magics.doors.views.card import Bars, Card, Diff, Meter, Status, Table, show
 
 # Colours are taken from the text around, so the card fits any theme; the two tones have enough
 # contrast on white and on black.
@@ -38,12 +38,20 @@ vertical-align:middle;background:none;max-width:420px;overflow-wrap:anywhere;whi
 .mlops svg .span{stroke:#4c83d6;stroke-width:4;fill:none;opacity:.6}
 .mlops svg .goal{stroke:currentColor;stroke-width:2;stroke-dasharray:3 2;fill:none}
 .mlops svg .dot{fill:#4c83d6;stroke:currentColor;stroke-width:1}
+.mlops h4{margin:14px 0 2px;font-size:13px;font-weight:600}
+.mlops pre{margin:4px 0;font:12px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;
+overflow-x:auto;padding:6px 0;background:none;color:inherit;
+border:1px solid color-mix(in srgb,currentColor 14%,transparent);border-radius:4px}
+.mlops pre span{display:block;padding:0 10px;min-width:max-content}
+.mlops pre .add{background:color-mix(in srgb,#1a8a4a 20%,transparent)}
+.mlops pre .cut{background:color-mix(in srgb,#d13438 20%,transparent)}
+.mlops pre .at{opacity:.55}
 """.replace("\n", "")
 
 
 def render(card: Card) -> str:
     """The card as one ``<div>`` with its own style."""
-    return f'<div class="mlops"><style>{STYLE}</style>{body(card)}</div>'
+    return f'<div class="mlops"><style>{STYLE}{charts.STYLE}</style>{body(card)}</div>'
 
 
 def body(card: Card) -> str:
@@ -59,6 +67,7 @@ def body(card: Card) -> str:
         rows = "".join(f"<dt>{escape(k)}</dt><dd>{_cell(v)}</dd>" for k, v in card.facts.items())
         parts.append(f"<dl>{rows}</dl>")
     parts += [_table(table) for table in card.tables if table.rows]
+    parts += [_diff(b) if isinstance(b, Diff) else charts.panel(b) for b in card.below]
     parts += [f'<p class="note">{escape(note)}</p>' for note in card.notes]
     if card.small:
         parts.append(f'<p class="small">{escape(card.small)}</p>')
@@ -93,6 +102,15 @@ def _cell(value: Any) -> str:
     if isinstance(value, Meter):
         return svg.meter(value)
     return escape(show(value))
+
+
+def _diff(diff: Diff) -> str:
+    kinds = {"+": ' class="add"', "-": ' class="cut"', "@": ' class="at"'}
+    lines = "".join(
+        f"<span{kinds.get(line[:1], '')}>{escape(line) or ' '}</span>"
+        for line in diff.text.splitlines()
+    )
+    return f"<h4>{escape(diff.title)}</h4><pre>{lines}</pre>"
 
 
 def _status(status: Status) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from mlops_magics.doors.views.card import Bars, Card, Meter, Table, show
+from mlops_magics.doors.views.card import Bars, Card, Diff, Meter, Table, show
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
@@ -39,6 +39,11 @@ def render(card: Card, width: int = 110) -> str:
     for table in card.tables:
         if table.rows:
             _print_table(console, table)
+    for part in card.below:
+        if isinstance(part, Diff):  # a figure has its numbers in the tables
+            console.print(Text(f"\n  {part.title}"), soft_wrap=True)
+            for line in part.text.splitlines():
+                console.print(Text(f"    {line}"), soft_wrap=True)
     for note in card.notes:
         console.print(Text(f"  ! {note}"), soft_wrap=True)
     if card.small:

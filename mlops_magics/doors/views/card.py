@@ -53,8 +53,71 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Axis:
+    """What an axis shows, its unit in the label; its reach is that of the points by default.
+
+    With `names` it is one of categories: the value 0 is the first name's place.
+    """
+
+    label: str
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    names: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points that belong together; `tips` are shown when one is pointed at."""
+
+    label: str
+    points: Sequence[tuple[float, float]]
+    drawn: Literal["line", "dots", "both"] = "line"
+    tips: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines or dots over two axes; the `guide` is a thin line to compare them with."""
+
+    title: str
+    x: Axis
+    y: Axis
+    series: Sequence[Series]
+    guide: Sequence[tuple[float, float]] = ()
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """Parallel coordinates: one line a row through its values, ``None`` where it has none.
+
+    The rows without a label stand behind, faint.
+    """
+
+    title: str
+    axes: Sequence[Axis]
+    rows: Sequence[tuple[str, Sequence[float | None]]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Figures side by side under one heading, with one legend for all."""
+
+    title: str
+    figures: Sequence[Chart | Parallel]
+
+
+@dataclass(frozen=True)
+class Diff:
+    """A unified diff, shown line by line."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Card:
-    """One record as it is shown."""
+    """One record as it is shown; figures and diffs stand `below` its tables."""
 
     kind: str
     title: str
@@ -64,6 +127,7 @@ class Card:
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
     small: str = ""
+    below: Sequence[Panel | Diff] = ()
 
 
 def show(value: Any) -> str:
