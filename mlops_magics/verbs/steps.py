@@ -29,6 +29,7 @@ class Step:
         self.started = records.now()
         self.meter = evidence.resources.Meter()
         self.who = evidence.environment.who()
+        self.folder = os.getcwd()
         self.notebook = evidence.environment.notebook()
         self.git = evidence.code.git()
         self.run_id = ""
@@ -98,6 +99,7 @@ class Step:
             "started": self.started,
             "ended": ended,
             "who": self.who,
+            "folder": self.folder,
             "notebook": self.notebook,
             "git": {k: v for k, v in self.git.items() if k != "diff"},
             "environment": evidence.environment.describe(),

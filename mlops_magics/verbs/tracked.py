@@ -118,7 +118,7 @@ class Training:
         chosen = fitted.find(
             self._namespace, self._before, self._source, wanted=self.options["model"]
         )
-        warnings = list(chosen.notes)
+        warnings = [*chosen.notes, *step.git.get("diff_notes", ())]
         data = self._unseen.bind(self._namespace, changed=self._before)
         trust = {**_trust_of_code(step), **data.trust}
         if data.dataset:
@@ -193,6 +193,7 @@ class Training:
                 signature=measured.signature,
                 input_example=measured.example,
                 tags=tags,
+                facts=measured.facts,
             )
         except MlopsError:
             raise
@@ -204,7 +205,7 @@ class Training:
             return None
         store.versions.set_alias(self.name, "candidate", version.number)
         if reason := version.tags.get("mlops.cloudpickle_because"):
-            warnings.append(f"Saved with cloudpickle, not skops: {reason}")
+            warnings.append(f"Saved with cloudpickle: {reason}")
         step.tags({"mlops.model": version.ref})
         step.extra["model"] = {"ref": version.ref, "digest": version.digest}
         return version
