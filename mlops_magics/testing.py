@@ -120,8 +120,12 @@ class FlavorContract:
         raise NotImplementedError
 
     def unfitted(self) -> Any:
-        """The same model before it has learned; to be overridden."""
+        """The same model before it has learned; to be overridden, ``None`` where there is none."""
         raise NotImplementedError
+
+    def truth(self) -> Any:
+        """The truth of the rows, where the flavor needs it to tell what the model does."""
+        return None
 
     def test_it_knows_its_own_models_and_no_others(self) -> None:
         """Recognised by the object alone; neither data, text nor the class itself is a model."""
@@ -136,7 +140,8 @@ class FlavorContract:
         """Before and after."""
         model, _ = self.fitted()
         assert self.flavor().is_fitted(model)
-        assert not self.flavor().is_fitted(self.unfitted())
+        if (fresh := self.unfitted()) is not None:
+            assert not self.flavor().is_fitted(fresh)
 
     def test_what_it_tells_is_short_and_plain(self) -> None:
         """Hyperparameters go into JSON and a table, the description into a line."""
@@ -147,7 +152,7 @@ class FlavorContract:
         assert json.loads(json.dumps(params, allow_nan=False)) == params
         assert all(isinstance(v, str | int | float | bool | None) for v in params.values())
         assert all(len(str(v)) <= 500 for v in params.values())
-        assert self.flavor().task(model) in ("classification", "regression", "none")
+        assert self.flavor().task(model) in ("classification", "regression", "none", "")
         description = self.flavor().describe(model)
         assert description
         assert "\n" not in description
@@ -174,26 +179,34 @@ class FlavorContract:
         from mlops_magics import flavors
 
         flavor, (model, rows) = self.flavor(), self.fitted()
-        module = importlib.import_module(f"mlflow.{flavor.mlflow_flavor}")
+        facts = flavor.observe(model, rows, self.truth())
+        live = flavor.predictor(model, facts)
+        saving = flavor.saving(model, tmp_path)
+        module = importlib.import_module(f"mlflow.{saving.module}")
         module.save_model(
-            model,
-            str(tmp_path / "model"),
+            **saving.arguments,
+            path=str(tmp_path / "model"),
             pip_requirements=flavor.packages(model),
-            **flavor.save_options(model),
+            metadata={**saving.metadata, **facts} or None,
         )
         before = flavors.digest(tmp_path / "model")
         predictor = flavors.load(tmp_path / "model")
         assert predictor.flavor == flavor.name
-        assert predictor.task == flavor.task(model)
-        expected = np.asarray(model.predict(rows))
+        assert predictor.task == live.task
+        assert predictor.task in ("classification", "regression", "none")
+        expected = live.predict(rows)
+        assert expected.shape == (len(rows),)
         np.testing.assert_array_equal(predictor.predict(rows), expected)
-        scores = flavor.scores(model, rows)
+        assert predictor.classes == live.classes
+        scores, found = live.predict_proba(rows), predictor.predict_proba(rows)
+        assert (scores is not None) == live.has_probabilities == predictor.has_probabilities
         if scores is not None:
-            found = predictor.predict_proba(rows)
             assert found is not None
-            np.testing.assert_allclose(found, scores)
-            assert predictor.classes is not None
-            assert found.shape == (len(expected), len(predictor.classes))
+            np.testing.assert_allclose(found, scores, rtol=1e-6)
+            assert live.classes is not None
+            assert found.shape == (len(expected), len(live.classes))
+            np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+            assert set(expected.tolist()) <= set(live.classes)
         assert flavors.digest(tmp_path / "model") == before  # loading changes nothing
 
 

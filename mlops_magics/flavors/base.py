@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from mlops_magics.errors import MissingExtra, MlopsError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +20,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlops_magics.flavors.folder import ModelFolder
+
+
+#: Takes a metric's name, its value and the iteration (from 0, or from 1 as the framework counts).
+Report = Callable[[str, float, int], None]
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +60,31 @@ class Param:
     default: Any = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Saving:
+    """How MLflow is to save a model.
+
+    Attributes
+    ----------
+    module : str
+        The module of MLflow that saves it: ``mlflow.<module>.log_model`` and ``save_model``.
+    arguments : mapping
+        What is passed to it: the model itself under the name that the module wants, and options.
+    metadata : mapping
+        What is kept in the model's ``MLmodel`` file. Of ``mlops.cloudpickle_because`` the user is
+        told: the reason why a safer format could not be used.
+    signs : bool
+        Whether it takes a signature with names of columns; else that is added afterwards.
+    """
+
+    module: str
+    arguments: Mapping[str, Any]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    signs: bool = True
+
+
 class Predictor(ABC):
-    """A loaded model, whatever it was made with.
+    """A model that answers, whatever it was made with, in memory or loaded.
 
     Attributes
     ----------
@@ -65,6 +100,8 @@ class Predictor(ABC):
         What the signature says comes out; empty when it does not.
     description : str
         A short name for people.
+    has_probabilities : bool
+        Whether `predict_proba` has an answer.
     """
 
     flavor: str = ""
@@ -74,14 +111,19 @@ class Predictor(ABC):
     parameters: tuple[Param, ...] = ()
     output: str = ""
     description: str = ""
+    has_probabilities: bool = False
 
     @abstractmethod
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
-        """One prediction a row."""
+        """One prediction a row: a classifier's class, a regression's number."""
 
     def predict_proba(self, frame: pd.DataFrame) -> np.ndarray | None:
         """Probabilities, rows × `classes`; ``None`` for a model that has none."""
         return None
+
+    def scores(self, frame: pd.DataFrame) -> np.ndarray | None:
+        """What ranks the rows: probabilities, or else a decision function; ``None`` for neither."""
+        return self.predict_proba(frame)
 
     def answer(self, data: Any, params: Mapping[str, Any]) -> Any:
         """What the model itself returns, for a server that passes it on as it is.
@@ -103,9 +145,13 @@ class Reader(ABC):
     ----------
     name : str
         The entry point's name.
+    breadth : int
+        Who is asked first: 0 knows the models of one framework, 1 all that behave like them,
+        2 anything.
     """
 
     name: ClassVar[str]
+    breadth: ClassVar[int] = 0
 
     @abstractmethod
     def opens(self, folder: ModelFolder) -> bool:
@@ -122,10 +168,15 @@ class Flavor(Reader):
     Attributes
     ----------
     mlflow_flavor : str
-        The module of MLflow that saves such a model, ``mlflow.<mlflow_flavor>``.
+        The flavor by which ``MLmodel`` names such a model; `opens` looks for it.
+    needs : tuple of str
+        The framework's module, the extra of this package that installs it, and its name.
     """
 
     mlflow_flavor: ClassVar[str]
+    needs: ClassVar[tuple[str, str, str] | None] = None
+
+    # A model in memory.
 
     @abstractmethod
     def recognises(self, obj: Any) -> bool:
@@ -137,7 +188,7 @@ class Flavor(Reader):
 
     @abstractmethod
     def task(self, obj: Any) -> str:
-        """``classification``, ``regression`` or ``none``."""
+        """``classification``, ``regression`` or ``none``; empty where the model does not say."""
 
     @abstractmethod
     def params(self, obj: Any) -> dict[str, Any]:
@@ -147,14 +198,130 @@ class Flavor(Reader):
     def describe(self, obj: Any) -> str:
         """A short name for people: ``LogisticRegression in a Pipeline``."""
 
-    def scores(self, obj: Any, X: Any) -> Any | None:
-        """Probabilities of the classes, rows × classes; ``None`` where there are none."""
+    @abstractmethod
+    def predict(self, obj: Any, X: Any) -> np.ndarray:
+        """One prediction a row (n,), however the framework wants its input: class or number."""
+
+    def probabilities(self, obj: Any, X: Any) -> np.ndarray | None:
+        """Probabilities of the classes, rows × `classes`; ``None`` where there are none."""
         return None
 
+    def scores(self, obj: Any, X: Any) -> np.ndarray | None:
+        """What ranks the rows: `probabilities`, or else a decision function."""
+        return self.probabilities(obj, X)
+
+    def classes(self, obj: Any) -> tuple[Any, ...] | None:
+        """A classifier's classes, in the order of the probabilities' columns."""
+        return None
+
+    def columns(self, obj: Any) -> tuple[str, ...]:
+        """The names of the columns that the model was fitted on; empty when it knows none."""
+        return ()
+
+    def has_probabilities(self, obj: Any) -> bool:
+        """Whether `probabilities` has an answer."""
+        return self.classes(obj) is not None
+
+    def observe(self, obj: Any, X: Any, y: Any) -> dict[str, Any]:
+        """What must be known to read the model's answers and does not stand in the model.
+
+        Found out on rows `X` with truth `y` that the model has not seen; kept with the model
+        when it is saved, as ``mlops.…``, and given to `predictor` again when it is loaded.
+        """
+        return {}
+
+    def predictor(
+        self, obj: Any, facts: Mapping[str, Any] = NOTHING, folder: ModelFolder | None = None
+    ) -> Predictor:
+        """The model as a predictor; `facts` are what `observe` found out."""
+        return ModelPredictor(obj, self, folder)
+
+    # Its training.
+
+    def watch(self, report: Report) -> AbstractContextManager[Any]:
+        """While it is open, trainings of this framework report their metrics by iteration.
+
+        It changes nothing about a training, and does not import the framework.
+        """
+        return nullcontext()
+
+    def history(self, obj: Any) -> Iterator[tuple[str, float, int]]:
+        """Metrics by iteration that the fitted model has kept: name, value, iteration."""
+        yield from ()
+
+    def evidence(self, obj: Any) -> dict[str, Any]:
+        """Tables worth keeping with the run, as file name → columns (mapping of lists)."""
+        return {}
+
+    # At rest.
+
     @abstractmethod
-    def save_options(self, obj: Any) -> dict[str, Any]:
-        """Keyword arguments for ``mlflow.<mlflow_flavor>.log_model`` and ``save_model``."""
+    def saving(self, obj: Any, scratch: Path) -> Saving:
+        """How MLflow is to save the model; files that it needs may be written to `scratch`."""
 
     @abstractmethod
     def packages(self, obj: Any) -> list[str]:
         """What the model needs to run, as ``name==version``, sorted."""
+
+    @abstractmethod
+    def read(self, path: Path, folder: ModelFolder) -> Any:
+        """The model in a folder whose digest the caller has checked."""
+
+    def opens(self, folder: ModelFolder) -> bool:
+        """What this flavor of MLflow saved."""
+        return self.mlflow_flavor in folder.flavors
+
+    def load(self, path: Path, folder: ModelFolder) -> Predictor:
+        """Load it, as a predictor."""
+        return self.predictor(self.imported(path, folder), folder.metadata, folder)
+
+    def imported(self, path: Path, folder: ModelFolder) -> Any:
+        """`read` it, with the user's own modules that lie beside it; says what is missing.
+
+        Raises
+        ------
+        MissingExtra
+            If the framework is not installed.
+        MlopsError
+            If another module is not.
+        """
+        if self.needs and importlib.util.find_spec(self.needs[0]) is None:
+            raise MissingExtra(self.needs[2], self.needs[1])
+        if folder.code is not None:
+            sys.path.insert(0, str(folder.code))
+        try:
+            return self.read(path, folder)
+        except ModuleNotFoundError as error:
+            raise MlopsError(
+                f"The model needs the module {error.name!r}, which is not installed here.",
+                "Install what its requirements.txt names.",
+            ) from error
+
+
+class ModelPredictor(Predictor):
+    """A fitted model, asked through its flavor."""
+
+    def __init__(self, model: Any, flavor: Flavor, folder: ModelFolder | None = None) -> None:
+        self.model = model
+        self.by = flavor
+        self.flavor = flavor.name
+        self.task = flavor.task(model)
+        self.classes = flavor.classes(model)
+        self.has_probabilities = flavor.has_probabilities(model)
+        self.description = flavor.describe(model)
+        if folder is not None:
+            self.columns = folder.inputs
+            self.parameters = folder.parameters
+            self.output = folder.output
+
+    def predict(self, frame: pd.DataFrame) -> np.ndarray:
+        """One prediction a row."""
+        return self.by.predict(self.model, frame)
+
+    def predict_proba(self, frame: pd.DataFrame) -> np.ndarray | None:
+        """Probabilities, rows × `classes`."""
+        return self.by.probabilities(self.model, frame)
+
+    def scores(self, frame: pd.DataFrame) -> np.ndarray | None:
+        """Probabilities, or a decision function."""
+        return self.by.scores(self.model, frame)

@@ -48,6 +48,12 @@ class ModelFolder:
         """The module that MLflow's own generic loader would use."""
         return str(self.flavors.get("python_function", {}).get("loader_module", ""))
 
+    @property
+    def code(self) -> Path | None:
+        """The user's own modules, which MLflow copied beside the model."""
+        named = (str(flavor["code"]) for flavor in self.flavors.values() if flavor.get("code"))
+        return next((self.path / name for name in named), None)
+
 
 def read(path: Path) -> ModelFolder:
     """Read the ``MLmodel`` file of a folder.

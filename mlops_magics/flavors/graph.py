@@ -66,6 +66,12 @@ def packages(met: set[str]) -> dict[str, str]:
     return found
 
 
+def requirements(obj: Any, readers: set[str]) -> list[str]:
+    """What an object and the modules `readers` that read it back need: ``name==version``."""
+    found = packages(modules(obj) | readers)
+    return [f"{name}=={version}" for name, version in sorted(found.items())]
+
+
 def local_code(met: set[str]) -> list[str]:
     """Files and folders of modules that belong to no installed package: the user's own."""
     found = set()

@@ -15,21 +15,19 @@ if TYPE_CHECKING:
 
     from mlops_magics.flavors.base import Predictor, Reader
 
-#: Opens whatever no other flavor does, so it is asked last.
-FALLBACK = "pyfunc"
-
 
 @cache
-def _registered() -> tuple[Reader, ...]:
-    names = sorted(plugins.names("flavor"), key=lambda name: (name == FALLBACK, name))
-    return tuple(plugins.load("flavor", name)() for name in names)
+def registered() -> tuple[Reader, ...]:
+    """One of each installed flavor, the most particular first."""
+    found = [plugins.load("flavor", name)() for name in plugins.names("flavor")]
+    return tuple(sorted(found, key=lambda flavor: (flavor.breadth, flavor.name)))
 
 
 def recognise(obj: Any) -> Flavor | None:
     """The flavor of a model; ``None`` when no installed one knows the object."""
     if isinstance(obj, type):
         return None
-    live = (flavor for flavor in _registered() if isinstance(flavor, Flavor))
+    live = (flavor for flavor in registered() if isinstance(flavor, Flavor))
     return next((flavor for flavor in live if flavor.recognises(obj)), None)
 
 
@@ -45,7 +43,7 @@ def load(path: Path) -> Predictor:
         If the folder is no saved model, or no installed flavor opens it.
     """
     meta = folders.read(path)
-    for reader in _registered():
+    for reader in registered():
         if reader.opens(meta):
             return reader.load(path, meta)
     raise BadData(

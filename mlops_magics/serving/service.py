@@ -57,8 +57,7 @@ class Service:
     def __init__(self, predictor: Predictor, example: bytes = b"") -> None:
         self.predictor = predictor
         self.example = example
-        model = getattr(predictor, "model", None)
-        self.has_probabilities = predictor.classes is not None and hasattr(model, "predict_proba")
+        self.has_probabilities = predictor.has_probabilities
 
     def answer(self, body: bytes, content_type: str, request_id: str) -> Answer:
         """Answer a request; never raises."""

@@ -74,7 +74,7 @@ def of_version(version: store.versions.Version) -> Asked:
     return Asked(
         name=version.ref,
         predict=predictor.predict,
-        probabilities=predictor.predict_proba,
+        probabilities=predictor.scores,
         task=predictor.task,
         classes=predictor.classes,
         columns=names if len(names) == len(predictor.columns) else (),
@@ -99,22 +99,15 @@ def of_object(model: Any) -> Asked:
         )
     if not flavor.is_fitted(model):
         raise WrongUsage(f"The {type(model).__name__} is not fitted.", "Fit it first.")
+    predictor = flavor.predictor(model)
     return Asked(
         name=type(model).__name__,
-        predict=model.predict,
-        probabilities=lambda X: _probabilities(model, X),
-        task=flavor.task(model),
-        classes=getattr(model, "classes_", None),
-        columns=tuple(map(str, getattr(model, "feature_names_in_", ()))),
+        predict=predictor.predict,
+        probabilities=predictor.scores,
+        task=predictor.task,
+        classes=predictor.classes,
+        columns=flavor.columns(model),
     )
-
-
-def _probabilities(model: Any, X: pd.DataFrame) -> Any:
-    # As in training: a decision function ranks as well where there are no probabilities.
-    for method in ("predict_proba", "decision_function"):
-        if callable(getattr(model, method, None)):
-            return getattr(model, method)(X)
-    return None
 
 
 def subject(

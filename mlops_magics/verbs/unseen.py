@@ -20,13 +20,17 @@ EXAMPLE_ROWS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What was measured of a model, and what MLflow is to know of its interface."""
+    """What was measured of a model, and what is to be known of its interface.
+
+    `facts` are what the flavor observed of it, to be kept with the model.
+    """
 
     task: str
     metrics: Mapping[str, float] = field(default_factory=dict)
     notes: Sequence[str] = ()
     signature: Any = None
     example: Any = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,56 +92,55 @@ class Unseen:
 
     def measure(self, model: Any, flavor: Flavor, metric: str = "") -> Measured:
         """Metrics of `model` on these rows, and its signature; what can't be measured is said."""
-        task = flavor.task(model)
         if self.X is None:
-            return Measured(task=task)
-        columns = list(getattr(model, "feature_names_in_", []))
+            return Measured(task=flavor.task(model) or "none")
         X = self.X
-        if columns and hasattr(X, "columns"):
-            missing = [c for c in columns if c not in X.columns]
-            if missing:
-                return Measured(
-                    task=task,
-                    notes=[
-                        f"The model needs the column {missing[0]!r}, which X_test lacks: metrics "
-                        "were not measured."
-                    ],
+        if (columns := list(flavor.columns(model))) and hasattr(X, "columns"):
+            if missing := [c for c in columns if c not in X.columns]:
+                note = (
+                    f"The model needs the column {missing[0]!r}, which X_test lacks: metrics were "
+                    "not measured."
                 )
+                return Measured(task=flavor.task(model) or "none", notes=[note])
             X = X[columns]
         example = _example(X)
         try:
-            predictions = model.predict(X)
+            facts = flavor.observe(model, X, self.y)
+            predictor = flavor.predictor(model, facts)
+            predictions = predictor.predict(X)
+            signature = store.versions.infer_signature(example, predictions[:EXAMPLE_ROWS])
+            scores = predictor.scores(X)
+            if predictions.shape != (len(self.y),):
+                raise ValueError(f"it answers {len(self.y)} rows by shape {predictions.shape}")
         except Exception as error:  # the user's model, on the user's rows
-            return Measured(
-                task=task,
-                notes=[
-                    f"The model can't predict X_test ({type(error).__name__}: "
-                    f"{(str(error).splitlines() or [''])[0]}): metrics were not measured."
-                ],
+            note = (
+                f"The model can't predict X_test ({type(error).__name__}: "
+                f"{(str(error).splitlines() or [''])[0]}): metrics were not measured."
             )
-        signature = store.versions.infer_signature(example, predictions[:EXAMPLE_ROWS])
-        if task not in ("classification", "regression"):
+            return Measured(task=flavor.task(model) or "none", notes=[note])
+        measured = Measured(task=predictor.task, signature=signature, example=example, facts=facts)
+        if predictor.task not in ("classification", "regression"):
             note = f"A {type(model).__name__} neither classifies nor predicts numbers: no metrics."
-            return Measured(task=task, notes=[note], signature=signature, example=example)
-        known = cast(Literal["classification", "regression"], task)
-        names = [*goals.metrics.default_metrics(known), *([metric] if metric else [])]
-        scores = _scores(model, X)
-        measured = goals.metrics.measure(
-            known,
+            return replace(measured, notes=[note])
+        task = cast(Literal["classification", "regression"], predictor.task)
+        names = [*goals.metrics.default_metrics(task), *([metric] if metric else [])]
+        values = goals.metrics.measure(
+            task,
             self.y,
             predictions,
             scores,
-            getattr(model, "classes_", None),
+            predictor.classes,
             self.positive,
             dict.fromkeys(names),
         )
-        return Measured(
-            task=task,
-            metrics=dict(measured),
-            notes=[f"{name} was not measured: {why}" for name, why in measured.undefined.items()],
-            signature=signature,
-            example=example,
-        )
+        notes = [f"{name} was not measured: {why}" for name, why in values.undefined.items()]
+        if not flavor.task(model):
+            notes.insert(
+                0,
+                f"A {type(model).__name__} does not say what it does; by y_test it was taken as "
+                f"a {task}. An attribute task = 'regression' or 'classification' decides it.",
+            )
+        return replace(measured, metrics=dict(values), notes=notes)
 
 
 def find(data: Any, metric: str = "") -> Unseen:
@@ -184,14 +187,6 @@ def _joined(X: Any, y: Any, dataset: Dataset | None) -> Any:
     whole = X.assign(**{str(dataset.target): y})
     order = [c.name for c in dataset.schema if c.name in whole.columns]
     return whole[order]
-
-
-def _scores(model: Any, X: Any) -> Any:
-    """What ranks the rows: probabilities, else a decision function, else nothing."""
-    for method in ("predict_proba", "decision_function"):
-        if callable(getattr(model, method, None)):
-            return getattr(model, method)(X)
-    return None
 
 
 def _example(X: Any) -> Any:

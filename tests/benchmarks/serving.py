@@ -104,12 +104,11 @@ def _models(place: Path) -> dict[str, tuple[Path, Path]]:
         ).fit(X, y)
         flavor = SklearnFlavor()
         mlflow.sklearn.save_model(
-            model,
-            place / name,
+            path=place / name,
             signature=infer_signature(X, model.predict(X)),
             input_example=X.head(1),
             pip_requirements=flavor.packages(model),
-            **flavor.save_options(model),
+            **flavor.saving(model, place).arguments,
         )
         about = {"model": f"{name}/1", "run_id": "", "commit": "", "created": ""}
         assembling.assemble(place / name, place / f"{name}-1", about, "3.11")

@@ -34,12 +34,13 @@ flavor = SklearnFlavor()
 
 def save(model: Any, X: Any, path: Path) -> Path:
     """Save as the store does."""
+    saving = flavor.saving(model, path)
     mlflow.sklearn.save_model(
-        model,
-        path,
+        path=path,
         signature=infer_signature(X, model.predict(X)),
         pip_requirements=flavor.packages(model),
-        **flavor.save_options(model),
+        metadata=saving.metadata,
+        **saving.arguments,
     )
     return path
 
@@ -50,7 +51,7 @@ def test_every_usual_model_is_saved_without_pickle_and_loads_equal(
 ) -> None:
     X, y = xy(credit)
     model = pipeline(X, clone(ESTIMATORS[name])).fit(X, y)
-    assert flavor.save_options(model)["serialization_format"] == "skops"
+    assert flavor.saving(model, tmp_path).arguments["serialization_format"] == "skops"
 
     predictor = flavors.load(save(model, X, tmp_path / "model"))
     np.testing.assert_array_equal(predictor.predict(X), model.predict(X))
@@ -80,22 +81,22 @@ def test_a_user_function_falls_back_to_cloudpickle_and_says_why(
     scale = 2.0
     model = make_pipeline(FunctionTransformer(lambda a: a * scale), LogisticRegression())
     model.fit(X, X[:, 0] > 1)
-    options = flavor.save_options(model)
-    assert options["serialization_format"] == "cloudpickle"
-    assert "it holds test_sklearn.<lambda>" in options["metadata"]["mlops.cloudpickle_because"]
+    options = flavor.saving(model, tmp_path)
+    assert options.arguments["serialization_format"] == "cloudpickle"
+    assert "it holds test_sklearn.<lambda>" in options.metadata["mlops.cloudpickle_because"]
     path = save(model, X, tmp_path / "model")
     np.testing.assert_array_equal(flavors.load(path).predict(X), model.predict(X))
 
 
-def test_a_distribution_is_not_trusted() -> None:
+def test_a_distribution_is_not_trusted(tmp_path: Path) -> None:
     # Rebuilding one runs code that is made from its own fields.
     X, _, _ = regression()
     search = RandomizedSearchCV(
         LogisticRegression(), {"C": loguniform(0.1, 1)}, n_iter=2, cv=2, random_state=0
     ).fit(X, X[:, 0] > 0)
-    options = flavor.save_options(search)
-    assert options["serialization_format"] == "cloudpickle"
-    assert "scipy.stats" in options["metadata"]["mlops.cloudpickle_because"]
+    options = flavor.saving(search, tmp_path)
+    assert options.arguments["serialization_format"] == "cloudpickle"
+    assert "scipy.stats" in options.metadata["mlops.cloudpickle_because"]
 
 
 def test_what_the_model_says_of_its_own_trust_is_not_believed(tmp_path: Path) -> None:
@@ -155,7 +156,9 @@ def test_the_users_own_module_goes_along(tmp_path: Path, monkeypatch: pytest.Mon
     X = np.abs(regression()[0])
     model = make_pipeline(FunctionTransformer(our_features.double), LogisticRegression())
     model.fit(X, X[:, 0] > 1)
-    assert flavor.save_options(model)["code_paths"] == [str(tmp_path / "our_features.py")]
+    assert flavor.saving(model, tmp_path).arguments["code_paths"] == [
+        str(tmp_path / "our_features.py")
+    ]
     path = save(model, X, tmp_path / "model")
     code = f"""
         import sys; sys.path = [p for p in sys.path if p != {str(tmp_path)!r}]

@@ -26,13 +26,12 @@ def save(model: Any, X: Any, path: Path, **more: Any) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about integers that may be missing later
         mlflow.sklearn.save_model(
-            model,
-            path,
+            path=path,
             **{
                 "signature": infer_signature(X, model.predict(X)),
                 "input_example": X[:5],
                 "pip_requirements": flavor.packages(model),
-                **flavor.save_options(model),
+                **flavor.saving(model, path).arguments,
                 **more,
             },
         )
