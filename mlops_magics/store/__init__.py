@@ -5,8 +5,17 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from mlops_magics.store import datasets, history, journal, offered, runs, versions
+    from mlops_magics.store import (
+        datasets,
+        history,
+        journal,
+        models,
+        offered,
+        outbox,
+        runs,
+        versions,
+    )
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, ["datasets", "history", "journal", "offered", "runs", "versions"]
+    __name__, ["datasets", "history", "journal", "models", "offered", "outbox", "runs", "versions"]
 )

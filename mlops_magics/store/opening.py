@@ -28,6 +28,7 @@ from mlops_magics.settings import Settings
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -49,6 +50,23 @@ def connect(settings: Settings | None = None) -> MlflowClient:
     if mlflow.get_tracking_uri() != settings.tracking_uri:
         mlflow.set_tracking_uri(settings.tracking_uri)
     return _open(settings.tracking_uri, settings.artifacts)
+
+
+def check() -> None:
+    """Make sure, within seconds, that the store which the settings name is still there.
+
+    Raises
+    ------
+    StoreUnreachable
+        If its server does not answer or its file is gone.
+    """
+    options = settings_.load()
+    if options.tracking_uri.startswith(("http://", "https://")):
+        _ask(options.tracking_uri)
+    file = options.database
+    if file is not None and not (file.is_file() and file.stat().st_size):
+        # SQLite would begin an empty file in its place.
+        raise StoreUnreachable(f"The store's file {file} is gone.", "Put it back.")
 
 
 @cache

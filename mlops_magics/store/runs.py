@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
@@ -13,7 +13,13 @@ from urllib.parse import unquote, urlparse
 import mlflow
 from mlflow.entities import Metric, Param, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+from mlflow.protos.databricks_pb2 import (
+    INVALID_PARAMETER_VALUE,
+    RESOURCE_ALREADY_EXISTS,
+    RESOURCE_DOES_NOT_EXIST,
+    ErrorCode,
+)
+from mlflow.tracking import fluent
 
 from mlops_magics import records, settings
 from mlops_magics.errors import MlopsError, StoreUnreachable, UnknownName
@@ -36,7 +42,7 @@ connect = opening.connect
 
 
 @contextmanager
-def _reaching(what: str) -> Iterator[MlflowClient]:
+def reaching(what: str) -> Iterator[MlflowClient]:
     """MLflow's own trees of errors become one sentence."""
     client = connect()
     try:
@@ -52,7 +58,7 @@ def _reaching(what: str) -> Iterator[MlflowClient]:
 
 def experiment_id(name: str) -> str:
     """The id of an experiment, made if it does not exist (also when several make it at once)."""
-    with _reaching("give an experiment") as client:
+    with reaching("give an experiment") as client:
         found = client.get_experiment_by_name(name)
         if found is not None and found.lifecycle_stage == "active":
             return str(found.experiment_id)
@@ -77,7 +83,7 @@ def _folder_name(name: str) -> str:
 def start(experiment: str, *, name: str, verb: str, tags: Mapping[str, Any]) -> str:
     """Open a run and note it in the journal; returns its id."""
     identifier = experiment_id(experiment)
-    with _reaching("open a run") as client:
+    with reaching("open a run") as client:
         run = client.create_run(
             identifier,
             run_name=name,
@@ -97,50 +103,39 @@ def activate(run_id: str) -> str:
         The id of the run that was active before; empty when there was none.
     """
     outer = mlflow.active_run()
-    with _reaching("take up the run"):
+    with reaching("take up the run"):
         mlflow.start_run(run_id=run_id, nested=outer is not None, log_system_metrics=False)
     return outer.info.run_id if outer else ""
 
 
 def deactivate(run_id: str, outer: str, status: str) -> None:
     """End the active run `run_id`, and the runs that the user's code opened in it and left open."""
-    with _reaching("close the run"):
-        while (active := mlflow.active_run()) is not None and active.info.run_id != outer:
+    while (active := mlflow.active_run()) is not None and active.info.run_id != outer:
+        if active.info.run_id == run_id:
+            # Its end was recorded with the rest of it; MLflow is only to forget that it is active.
+            fluent._active_run_stack.get().pop()
+            break
+        with suppress(Exception):  # the store is away: that run is the user's own, and stays open
             mlflow.end_run(STATUS[status])
-            if active.info.run_id == run_id:
-                break
 
 
-def finish(run_id: str, status: str) -> None:
-    """Close a run as ``finished``, ``failed``, ``interrupted`` or ``killed``."""
-    with _reaching("close the run") as client:
+def finish(run_id: str, status: str, ended: int) -> None:
+    """Close a run as ``finished``, ``failed``, ``interrupted`` or ``killed``, at that time (ms)."""
+    with reaching("close the run") as client:
         client.set_tag(run_id, "mlops.status", status)
-        client.set_terminated(run_id, STATUS[status])
-    journal.closed(run_id)
+        client.set_terminated(run_id, STATUS[status], ended)
 
 
-def sweep() -> list[str]:
-    """Close the runs whose process is gone as killed; returns their ids."""
-    closed = []
-    for entry in journal.abandoned():
-        client = connect(settings.load(tracking_uri=entry.tracking_uri))
+def is_running(run_id: str) -> bool:
+    """Whether there is such a run and nobody has closed it."""
+    with reaching("give the run") as client:
         try:
-            run = client.get_run(entry.run_id)
-        except MlflowException:
-            journal.closed(entry.run_id)  # deleted meanwhile: nothing is left to close
-            continue
-        if run.info.status == RunStatus.to_string(RunStatus.RUNNING):
-            client.set_tag(entry.run_id, "mlops.status", "killed")
-            client.set_tag(
-                entry.run_id,
-                "mlops.reason",
-                f"process {entry.pid} on {entry.host} ended without closing the run",
-            )
-            client.set_terminated(entry.run_id, STATUS["killed"])
-            closed.append(entry.run_id)
-        journal.closed(entry.run_id)
-    connect()  # the user's own calls go where they went before
-    return closed
+            run = client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                return False
+            raise
+        return bool(run.info.status == RunStatus.to_string(RunStatus.RUNNING))
 
 
 def log(
@@ -152,11 +147,11 @@ def log(
 ) -> None:
     """Add parameters, metrics and tags to a run, in as few calls as MLflow allows."""
     stamp = int(time.time() * 1000)
-    all_params = [Param(k, _short(v, _PARAM_LENGTH)) for k, v in (params or {}).items()]
+    all_params = [Param(k, short_param(v)) for k, v in (params or {}).items()]
     all_metrics = [Metric(k, float(v), stamp, 0) for k, v in (metrics or {}).items()]
     all_tags = [RunTag(k, _short(v, _TAG_LENGTH)) for k, v in (tags or {}).items()]
     longest = max(len(all_params), len(all_metrics), len(all_tags))
-    with _reaching("take parameters and metrics") as client:
+    with reaching("take parameters and metrics") as client:
         for at in range(0, longest, _BATCH):
             block = slice(at, at + _BATCH)
             client.log_batch(
@@ -164,12 +159,49 @@ def log(
             )
 
 
-def log_history(run_id: str, points: Sequence[tuple[str, float, int, int]]) -> None:
-    """Add values by iteration: metric, value, step, and milliseconds since the epoch each."""
-    with _reaching("take metrics") as client:
+def log_params(run_id: str, params: Mapping[str, Any]) -> list[str]:
+    """Add parameters to a run; one that it has with another value stays, and is said."""
+    with reaching("take parameters") as client:
+        try:
+            log(run_id, params=params)
+        except StoreUnreachable as error:
+            if not _refused(error.__cause__):
+                raise
+        else:
+            return []
+        known = client.get_run(run_id).data.params
+        texts = {k: short_param(v) for k, v in params.items()}
+        log(run_id, params={k: v for k, v in texts.items() if known.get(k, v) == v})
+        return [
+            f"The parameter {k!r} was logged as {known[k]!r} before and stays so (MLflow forbids "
+            f"changing one); {v!r} was not stored."
+            for k, v in texts.items()
+            if known.get(k, v) != v
+        ]
+
+
+def _refused(error: BaseException | None) -> bool:
+    code = ErrorCode.Name(INVALID_PARAMETER_VALUE)
+    return isinstance(error, MlflowException) and error.error_code == code
+
+
+def log_history(run_id: str, points: Sequence[Sequence[Any]], model_id: str | None = None) -> None:
+    """Add values by iteration: metric, value, step, and milliseconds since the epoch each.
+
+    With a `model_id` they are shown with that logged model too.
+    """
+    with reaching("take metrics") as client:
         for at in range(0, len(points), _METRICS):
-            block = [Metric(k, v, when, step) for k, v, step, when in points[at : at + _METRICS]]
+            block = [
+                Metric(k, v, when, step, model_id=model_id, run_id=run_id)
+                for k, v, step, when in points[at : at + _METRICS]
+            ]
             client.log_batch(run_id, metrics=block)
+
+
+def short_param(value: Any) -> str:
+    """A parameter's value as the store takes it."""
+    return _short(value, _PARAM_LENGTH)
 
 
 def _short(value: Any, limit: int) -> str:
@@ -183,7 +215,7 @@ def log_input(
     """Note that a run used a dataset, as MLflow shows it."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    with _reaching("note a dataset") as client:
+    with reaching("note a dataset") as client:
         client.log_inputs(
             run_id,
             datasets=[
@@ -198,7 +230,7 @@ def log_input(
 
 def write_text(run_id: str, path: str, text: str) -> None:
     """Keep a text as an artifact of the run."""
-    with _reaching("keep a file") as client:
+    with reaching("keep a file") as client:
         client.log_text(run_id, text, path)
 
 
@@ -209,7 +241,7 @@ def write_json(run_id: str, path: str, value: Any) -> None:
 
 def write_file(run_id: str, local: Path, folder: str = "") -> None:
     """Keep a local file, or a whole folder, as an artifact of the run."""
-    with _reaching("keep a file") as client:
+    with reaching("keep a file") as client:
         (client.log_artifacts if local.is_dir() else client.log_artifact)(
             run_id, str(local), folder or None
         )
@@ -223,7 +255,7 @@ def fetch(run_id: str, path: str) -> Path:
     StoreUnreachable
         If the run has no such artifact, or its store does not answer.
     """
-    with _reaching(f"give the file {path} of run {run_id}") as client:
+    with reaching(f"give the file {path} of run {run_id}") as client:
         uri = urlparse(str(client.get_run(run_id).info.artifact_uri))
         if uri.scheme in ("", "file"):
             local = Path(unquote(uri.path)) / path
@@ -268,7 +300,7 @@ def find(
     limit: int = 50,
 ) -> list[MlflowRun]:
     """The newest runs that match, newest first."""
-    with _reaching("search its runs") as client:
+    with reaching("search its runs") as client:
         if experiment is not None:
             found = client.get_experiment_by_name(experiment)
             experiments = [found.experiment_id] if found else []

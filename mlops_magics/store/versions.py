@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import logging
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +11,6 @@ from urllib.parse import unquote, urlparse
 
 import mlflow
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from mlops_magics import flavors, settings
 from mlops_magics.errors import MlopsError, NotIntact, UnknownName, WrongUsage, did_you_mean
@@ -117,7 +113,7 @@ def _of_run(run_id: str) -> Version:
     if not found:
         runs.get(run_id)  # says so if there is no such run
         raise WrongUsage(f"Run {run_id} left no registered model.", "Name a run of `train`.")
-    return _version(found[0])
+    return of_mlflow(found[0])
 
 
 def names() -> list[str]:
@@ -140,13 +136,14 @@ def of(name: str) -> list[Version]:
     for alias, number in model.aliases.items():
         aliases.setdefault(int(number), []).append(str(alias))
     found = [
-        _version(v, aliases.get(int(v.version), []))
+        of_mlflow(v, aliases.get(int(v.version), []))
         for v in client.search_model_versions(f"name = '{name}'", max_results=1000)
     ]
     return sorted(found, key=lambda v: v.number, reverse=True)
 
 
-def _version(version: MlflowVersion, aliases: list[str] | None = None) -> Version:
+def of_mlflow(version: MlflowVersion, aliases: list[str] | None = None) -> Version:
+    """What MLflow gives, as ours; it may know of no alias."""
     tags = {str(k): str(v) for k, v in version.tags.items()}
     return Version(
         name=str(version.name),
@@ -194,61 +191,6 @@ def _download(uri: str, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(target))
     return target
-
-
-def log(
-    run_id: str,
-    name: str,
-    model: Any,
-    flavor: flavors.Flavor,
-    *,
-    signature: ModelSignature | None,
-    input_example: Any,
-    tags: Mapping[str, Any],
-) -> Version:
-    """Save a model with its run, which is the active one, and register it as a version of `name`.
-
-    The requirements are given: MLflow's own inference imports the model in a second process,
-    which takes most of its time.
-    """
-    module = importlib.import_module(f"mlflow.{flavor.mlflow_flavor}")
-    options = flavor.save_options(model)
-    with _quiet(f"mlflow.{flavor.mlflow_flavor}"):
-        info = module.log_model(
-            model,
-            name="model",
-            pip_requirements=flavor.packages(model),
-            signature=signature,
-            input_example=input_example,
-            **options,
-        )
-    client = runs.connect()
-    try:
-        client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
-            raise
-    location = str(client.get_logged_model(info.model_id).artifact_location)
-    path = Path(mlflow.artifacts.download_artifacts(artifact_uri=location))
-    noted = {k: v for k, v in options.get("metadata", {}).items() if k.startswith("mlops.")}
-    all_tags = {"mlops.digest": flavors.digest(path)}
-    all_tags |= {k: str(v) for k, v in {**noted, **tags}.items()}
-    registered = client.create_model_version(
-        name, source=info.model_uri, run_id=run_id, model_id=info.model_id, tags=all_tags
-    )
-    return _version(registered, [])
-
-
-@contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """Keep back MLflow's general warning about pickle; ours names the model's own reason."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def infer_signature(inputs: Any, outputs: Any) -> ModelSignature:

@@ -19,7 +19,7 @@ def status() -> Overview:
     -------
     Overview
     """
-    closed = store.runs.sweep()
+    closed = store.outbox.sweep()
     return Overview(
         store=settings.load().tracking_uri,
         models=tuple(_model(name) for name in store.versions.names()),

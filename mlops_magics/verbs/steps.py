@@ -7,6 +7,7 @@ closed with what happened; the common evidence is gathered here and nowhere else
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from mlops_magics import evidence, records, store
+from mlops_magics.errors import StoreUnreachable
+
+log = logging.getLogger("mlops_magics")
 
 #: Set by a headless run: the file to which each finished step appends one line.
 JOURNAL = "MLOPS_JOURNAL"
@@ -38,10 +42,23 @@ class Step:
         #: One line for `history`, and what a headless run's record says of the step.
         self.summary: dict[str, Any] = {}
         self.extra: dict[str, Any] = {}
+        #: What became of it at its end: delivered, or (one sentence) kept until the store answers.
+        self.delivered: store.outbox.Delivered | None = None
+        self.kept = ""
 
-    def open(self, run_name: str, follows: Sequence[str]) -> None:
-        """Open the run; from here on a death of the process is found by the journal."""
+    def open(
+        self, run_name: str, follows: Sequence[str], more: Mapping[str, Any] | None = None
+    ) -> None:
+        """Open the run, with `more` tags; a death of the process is found by the journal.
+
+        Raises
+        ------
+        StoreUnreachable
+            If the store does not answer; nothing is begun then.
+        """
+        store.outbox.deliver_kept()
         tags = {
+            **(more or {}),
             "mlops.actor": self.who["actor"],
             "mlops.host": self.who["host"],
             "mlops.arguments": self.arguments,
@@ -60,33 +77,77 @@ class Step:
         if follows:
             tags["mlops.follows"] = " ".join(filter(None, follows))
         self.run_id = store.runs.start(self.experiment, name=run_name, verb=self.verb, tags=tags)
+        self._parcel = store.outbox.Parcel.start(self.run_id, self.experiment)
+
+    # Everything that a step writes goes into its parcel, which is delivered when it closes.
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Log parameters."""
-        store.runs.log(self.run_id, params=values)
+        self._parcel.add(params=values)
 
     def metrics(self, values: Mapping[str, float]) -> None:
         """Log metrics."""
-        store.runs.log(self.run_id, metrics=values)
+        self._parcel.add(metrics=values)
+
+    def points(self, points: Sequence[tuple[str, float, int, int]]) -> None:
+        """Log values by iteration: metric, value, step, milliseconds since the epoch each."""
+        self._parcel.add_points(points)
 
     def tags(self, values: Mapping[str, Any]) -> None:
         """Set tags."""
-        store.runs.log(self.run_id, tags=values)
+        self._parcel.add(tags=values)
 
     def json(self, path: str, value: Any) -> None:
         """Keep a value as a JSON artifact."""
-        store.runs.write_json(self.run_id, path, value)
+        text = json.dumps(records.jsonable(value), indent=1, ensure_ascii=False)
+        self._parcel.add_text(path, text)
 
     def text(self, path: str, text: str) -> None:
         """Keep a text as an artifact."""
-        store.runs.write_text(self.run_id, path, text)
+        self._parcel.add_text(path, text)
 
     def file(self, local: Path | str, folder: str = "") -> None:
         """Keep a local file or folder as an artifact."""
-        store.runs.write_file(self.run_id, Path(local), folder)
+        self._parcel.add_file(Path(local), folder)
+
+    def uses(self, dataset: records.Dataset, context: str) -> None:
+        """Note that the step used a dataset, as MLflow shows it."""
+        self._parcel.add(
+            inputs=[
+                {
+                    "name": dataset.name,
+                    "digest": dataset.digest,
+                    "source": dataset.source,
+                    "schema": "{}",
+                    "context": context,
+                }
+            ]
+        )
+
+    def model(
+        self, name: str, save: Callable[[Path], Mapping[str, str]], tags: Mapping[str, Any]
+    ) -> Mapping[str, str]:
+        """Keep a model, which becomes the next version of `name` and its ``@candidate``.
+
+        Parameters
+        ----------
+        save : callable
+            Writes the model to the folder that it is given, and returns tags for the version.
+
+        Returns
+        -------
+        mapping
+            What `save` returned.
+        """
+        noted = self._parcel.add_model(name, save, tags)
+        self.extra["model"] = {"ref": None, "digest": noted["mlops.digest"]}
+        return noted
 
     def close(self, status: str, error: BaseException | None = None) -> None:
-        """Store the common evidence and close the run with how it ended."""
+        """Close the run with how it ended and the common evidence, and deliver all of it.
+
+        If the store is away, everything is kept on this machine, and `kept` says so.
+        """
         ended = records.now()
         used = self.used or self.meter.read()
         body = {
@@ -108,15 +169,27 @@ class Step:
             **({"error": {"name": type(error).__name__, "message": str(error)}} if error else {}),
             **self.extra,
         }
+        self.json("mlops/record.json", body)
+        self.text("mlops/requirements.txt", evidence.environment.requirements())
+        if self.git.get("diff"):
+            self.text("mlops/uncommitted.diff", self.git["diff"])
+        self.tags({"mlops.summary": _one_line(self.summary)} if self.summary else {})
         try:
-            self.json("mlops/record.json", body)
-            self.text("mlops/requirements.txt", evidence.environment.requirements())
-            if self.git.get("diff"):
-                self.text("mlops/uncommitted.diff", self.git["diff"])
-            self.tags({"mlops.summary": _one_line(self.summary)} if self.summary else {})
-        finally:
-            store.runs.finish(self.run_id, status)
-            self._tell_headless_run(status, ended)
+            self.delivered = self._parcel.close(status)
+        except StoreUnreachable as error:
+            self.kept = (
+                f"{error.message} Run {self.run_id} is kept whole in {self._parcel.folder}; the "
+                "next step that reaches the store delivers it, and so does `mlops status`."
+            )
+            log.warning(self.kept)
+        if version := self.version:
+            self.summary = {"model": version.ref, **self.summary}
+        self._tell_headless_run(status, ended)
+
+    @property
+    def version(self) -> store.versions.Version | None:
+        """The version that the step's model became; there is none before it is delivered."""
+        return self.delivered.version if self.delivered else None
 
     def _tell_headless_run(self, status: str, ended: str) -> None:
         file = os.environ.get(JOURNAL)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import linecache
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops_magics import store
 from mlops_magics.errors import MlopsError, WrongUsage
@@ -14,6 +15,9 @@ from mlops_magics.records import Run
 from mlops_magics.verbs import fitted, session, unseen
 from mlops_magics.verbs.live import Live
 from mlops_magics.verbs.steps import Step
+
+if TYPE_CHECKING:
+    from mlops_magics.flavors import Flavor
 
 
 class Training:
@@ -64,12 +68,10 @@ class Training:
         tags = dict(_pair(t) for t in self.options["tag"])
         step = Step("train", self.name, self.options)
         follows = [self._unseen.dataset.run_id] if self._unseen.dataset else []
-        step.open(self.name, follows)
+        note = {"mlflow.note.content": self.options["message"]} if self.options["message"] else {}
+        step.open(self.name, follows, {**tags, **note})
         self._outer = store.runs.activate(step.run_id)
         self._step = step
-        if tags or self.options["message"]:
-            note = {"mlflow.note.content": self.options["message"]}
-            step.tags({**tags, **(note if self.options["message"] else {})})
 
     def close(
         self, error: BaseException | None = None, cell: Mapping[str, Any] | None = None
@@ -86,7 +88,7 @@ class Training:
         learned: dict[str, Any] = {"status": status}
         trouble: BaseException | None = error
         try:
-            store.runs.log_history(step.run_id, self.live.finish())
+            step.points(self.live.finish())
             if self._source:
                 step.text("mlops/source.py", self._source)
             step.extra["cell"] = {**(cell or {}), "source": self._source}
@@ -98,17 +100,19 @@ class Training:
             raise
         finally:
             self._step = None
-            step.summary = {k: learned.get(k) for k in ("model", "estimator", "metrics")}
+            step.summary = {k: learned.get(k) for k in ("estimator", "metrics")}
             try:
                 step.close(status, trouble)
             finally:
                 store.runs.deactivate(step.run_id, self._outer, status)
+        notes = [*(step.delivered.notes if step.delivered else ()), *filter(None, [step.kept])]
         self.record = Run(
             run_id=step.run_id,
             name=self.name,
+            model=step.version.ref if step.version else None,
             duration=used["wall_s"],
             resources=used,
-            **learned,
+            **{**learned, "warnings": (*learned.get("warnings", ()), *notes)},
         )
         session.remember_run(step.run_id, self.name)
         return self.record
@@ -123,14 +127,7 @@ class Training:
         trust = {**_trust_of_code(step), **data.trust}
         if data.dataset:
             step.tags({"mlops.dataset": data.dataset.name, "mlops.digest": data.dataset.digest})
-            store.runs.log_input(
-                step.run_id,
-                name=data.dataset.name,
-                digest=data.dataset.digest,
-                source=data.dataset.source,
-                schema="{}",
-                context="training",
-            )
+            step.uses(data.dataset, "training")
         facts: dict[str, Any] = {
             "dataset": data.dataset.name if data.dataset else "",
             "digest": data.dataset.digest if data.dataset else "",
@@ -145,7 +142,7 @@ class Training:
         step.metrics(measured.metrics)
         warnings += [*data.notes, *measured.notes]
         estimator = chosen.flavor.describe(chosen.model)
-        version = self._register(step, chosen, data, measured, estimator, warnings)
+        self._keep_model(step, chosen.model, chosen.flavor, data, measured, warnings)
         step.extra |= {"estimator": estimator, "metrics": measured.metrics, "trust": trust}
         step.extra["warnings"] = warnings
         return {
@@ -153,24 +150,21 @@ class Training:
             "params": params,
             "metrics": measured.metrics,
             "estimator": estimator,
-            "model": version.ref if version else None,
             "warnings": tuple(warnings),
         }
 
-    def _register(
+    def _keep_model(
         self,
         step: Step,
-        chosen: fitted.Fitted,
+        model: Any,
+        flavor: Flavor,
         data: unseen.Unseen,
         measured: unseen.Measured,
-        estimator: str,
         warnings: list[str],
-    ) -> store.versions.Version | None:
-        if chosen.flavor is None:
-            return None
+    ) -> None:
         tags = {
-            "mlops.estimator": estimator,
-            "mlops.flavor": chosen.flavor.name,
+            "mlops.estimator": flavor.describe(model),
+            "mlops.flavor": flavor.name,
             "mlops.task": measured.task,
             **({"mlops.metric": self.options["metric"]} if self.options["metric"] else {}),
             **({"mlops.notebook": step.notebook["path"]} if step.notebook else {}),
@@ -184,17 +178,19 @@ class Training:
             }
         if data.positive is not None:
             tags["mlops.positive"] = data.positive
-        try:
-            version = store.versions.log(
-                step.run_id,
-                self.name,
-                chosen.model,
-                chosen.flavor,
+
+        def save(folder: Path) -> Mapping[str, str]:
+            return store.models.save(
+                folder,
+                model,
+                flavor,
                 signature=measured.signature,
                 input_example=measured.example,
-                tags=tags,
                 facts=measured.facts,
             )
+
+        try:
+            noted = step.model(self.name, save, tags)
         except MlopsError:
             raise
         except Exception as error:  # whatever a framework raises while it saves
@@ -202,13 +198,9 @@ class Training:
                 f"The model could not be saved ({type(error).__name__}: {error}); the run and its "
                 "metrics stand, but no version was registered."
             )
-            return None
-        store.versions.set_alias(self.name, "candidate", version.number)
-        if reason := version.tags.get("mlops.cloudpickle_because"):
+            return
+        if reason := noted.get("mlops.cloudpickle_because"):
             warnings.append(f"Saved with cloudpickle: {reason}")
-        step.tags({"mlops.model": version.ref})
-        step.extra["model"] = {"ref": version.ref, "digest": version.digest}
-        return version
 
     def __enter__(self) -> Training:
         self._frame = sys._getframe(1)
