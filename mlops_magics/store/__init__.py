@@ -17,5 +17,16 @@ if TYPE_CHECKING:
     )
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, ["datasets", "history", "journal", "models", "offered", "outbox", "runs", "versions"]
+    __name__,
+    [
+        "children",
+        "datasets",
+        "history",
+        "journal",
+        "models",
+        "offered",
+        "outbox",
+        "runs",
+        "versions",
+    ],
 )

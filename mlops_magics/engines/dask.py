@@ -1,0 +1,153 @@
+"""A Dask cluster: a scheduler that runs already, and its workers."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from mlops_magics.engines import pickling
+from mlops_magics.engines.base import Engine
+from mlops_magics.errors import MissingExtra, MlopsError, StepFailed, WrongUsage
+
+#: Seconds within which a scheduler must answer.
+PATIENCE = 5.0
+
+
+class DaskEngine(Engine):
+    """The workers of a Dask scheduler.
+
+    The scheduler is the one that ``--on tcp://…`` names, else Dask's own setting
+    ``scheduler-address`` (the variable ``DASK_SCHEDULER_ADDRESS``). Who can reach a plain ``tcp://``
+    scheduler can run code on it, so that one is only taken on this machine; elsewhere it must be
+    ``tls://``. Workers need this package with its extra ``tune``, and what the tasks import.
+    """
+
+    name = "dask"
+    schemes = ("tcp", "tls")
+
+    def __init__(self, jobs: int | None = None, address: str = "") -> None:
+        super().__init__(jobs, address)
+        self._client: Any = None
+        self._executor: Any = None
+
+    @property
+    def workers(self) -> int:
+        """The threads of all workers that are connected, at most `jobs`."""
+        try:
+            threads = sum(self._client.nthreads().values())
+        except OSError:  # the scheduler is gone, and its workers with it
+            return 0
+        return min(threads, self.jobs or threads)
+
+    def __enter__(self) -> Self:
+        try:
+            import dask
+            import distributed
+        except ImportError as error:
+            raise MissingExtra("Dask", "dask") from error
+        self.address = self.address or str(dask.config.get("scheduler-address", None) or "")
+        if not self.address:
+            raise WrongUsage(
+                "No Dask scheduler is known.",
+                "Start one with `dask scheduler` and name it: --on tcp://127.0.0.1:8786, or set "
+                "DASK_SCHEDULER_ADDRESS.",
+            )
+        _refuse_unprotected(self.address)
+        try:
+            self._client = distributed.Client(
+                self.address, timeout=PATIENCE, set_as_default=False, heartbeat_interval="1s"
+            )
+        except (OSError, ValueError, TypeError) as error:
+            raise StepFailed(
+                f"The Dask scheduler at {self.address} does not answer.",
+                "Is it running, and is the address right? `dask scheduler` prints it.",
+            ) from error
+        try:
+            self._check()
+        except BaseException:
+            self._client.close()
+            raise
+        # A task is work to be done, not a value to be remembered: the same call is done again.
+        self._executor = self._client.get_executor(pure=False)
+        return self
+
+    def _check(self) -> None:
+        """Workers are there, and have this package in this release."""
+        import mlops_magics
+
+        if not self.workers:
+            raise StepFailed(
+                f"The Dask scheduler at {self.address} has no workers.",
+                f"Start some: dask worker {self.address}",
+            )
+        try:
+            found = set(self._client.run(_release).values())
+        except ModuleNotFoundError as error:
+            raise StepFailed(
+                f"The Dask workers lack the module {error.name!r}.",
+                "Install the same packages there as here.",
+            ) from error
+        if others := found - {mlops_magics.__version__}:
+            raise StepFailed(
+                f"A Dask worker has mlops_magics {min(others)}, and this is "
+                f"{mlops_magics.__version__}.",
+                "Install the same release there.",
+            )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # The workers are not ours: their tasks are cancelled, and they stay.
+        self._executor.shutdown(wait=False)
+        self._client.close()
+
+    def share(self, value: Any) -> Any:
+        """Kept in the memory of every worker, so that the death of one loses nothing."""
+        return self._client.scatter(pickling.dumps(value), broadcast=True, hash=False)
+
+    def submit(self, function: Callable[..., Any], shared: Any, *arguments: Any) -> Future[Any]:
+        """On whichever worker is free; of one that dies the task is done again on another."""
+        future: Future[Any] = self._executor.submit(_run, function, shared, *arguments)
+        return future
+
+
+def _run(function: Callable[..., Any], content: bytes, *arguments: Any) -> Any:
+    return function(pickling.loads(content), *arguments)
+
+
+def _release() -> str:
+    import mlops_magics
+
+    return mlops_magics.__version__
+
+
+def _refuse_unprotected(address: str) -> None:
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise WrongUsage(f"{address!r} is no address: {error}.", "For example tcp://127.0.0.1:8786")
+    if not host or port is None:
+        raise WrongUsage(f"{address!r} names no host and port.", "For example tcp://127.0.0.1:8786")
+    if parts.scheme == "tcp" and not _is_here(host):
+        raise WrongUsage(
+            f"{address} is neither on this machine nor protected: whoever reaches a tcp:// "
+            "scheduler can run code on its workers.",
+            "Give the scheduler a certificate and name it as tls://…",
+        )
+
+
+def _is_here(host: str) -> bool:
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
+    except OSError:
+        raise MlopsError(f"The host {host!r} is not known.", "Is the address right?") from None
+    return all(ipaddress.ip_address(a.partition("%")[0]).is_loopback for a in found)

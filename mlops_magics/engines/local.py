@@ -1,0 +1,104 @@
+"""This machine: one task at a time in this process, or several in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from mlops_magics.engines import pickling
+from mlops_magics.engines.base import Engine
+
+#: What numerical libraries take for the number of their threads.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class LocalEngine(Engine):
+    """Processes of joblib's pool (loky); with one job, this process itself."""
+
+    name = "local"
+
+    def __init__(self, jobs: int | None = None, address: str = "") -> None:
+        super().__init__(jobs, address)
+        self._pool: Any = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def workers(self) -> int:
+        """As many as were asked for; one by default."""
+        return self.jobs or 1
+
+    @property
+    def apart(self) -> bool:
+        """With more than one job."""
+        return self.workers > 1
+
+    def __enter__(self) -> Self:
+        if self.apart:
+            self._folder = tempfile.TemporaryDirectory(prefix="mlops-")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end(kill=error is not None)
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _end(self, kill: bool) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True, kill_workers=kill)
+
+    def share(self, value: Any) -> Any:
+        """The value itself; for other processes a file, which each reads as often as it needs."""
+        if self._folder is None:
+            return value
+        file = Path(self._folder.name) / f"{len(os.listdir(self._folder.name))}.pickle"
+        file.write_bytes(pickling.dumps(value))
+        return file
+
+    def submit(self, function: Callable[..., Any], shared: Any, *arguments: Any) -> Future[Any]:
+        """At once in this process, or in the next process that is free."""
+        if not self.apart:
+            done: Future[Any] = Future()
+            try:
+                done.set_result(function(shared, *arguments))
+            except Exception as error:
+                done.set_exception(error)
+            return done
+        from concurrent.futures import BrokenExecutor
+
+        try:
+            return self._open().submit(_run, function, shared, *arguments)  # type: ignore[no-any-return]
+        except BrokenExecutor:  # a process died: the others are gone with it
+            self._end(kill=True)
+            return self._open().submit(_run, function, shared, *arguments)  # type: ignore[no-any-return]
+
+    def _open(self) -> Any:
+        if self._pool is None:
+            from joblib.externals.loky import ProcessPoolExecutor
+
+            each = str(max((os.cpu_count() or 1) // self.workers, 1))
+            environment = {name: os.environ.get(name, each) for name in _THREADS}
+            self._pool = ProcessPoolExecutor(
+                self.workers, initializer=_leave_interrupts_to_the_parent, env=environment
+            )
+        return self._pool
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    """A terminal and a notebook send Ctrl-C to all processes; the parent ends them in order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _run(function: Callable[..., Any], file: Path, *arguments: Any) -> Any:
+    return function(pickling.loads(file.read_bytes()), *arguments)
