@@ -5,59 +5,20 @@ from __future__ import annotations
 import getpass
 import os
 import platform
-import re
 import socket
 import sys
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-#: The folder (or, of old installers, the file) that describes an installed distribution.
-_METADATA = re.compile(
-    r"(?P<name>[A-Za-z0-9][\w.]*?)-(?P<version>\d[^-]*)(?:-py[\d.]+)?\.(?:dist|egg)-info"
-)
+from mlops_magics.evidence import installed
 
 
 def packages() -> dict[str, str]:
-    """Every installed distribution and its exact version, by normalised name, sorted.
-
-    Read from the names of the metadata folders: opening each file takes a hundred times as long.
-    """
-    found: dict[str, str] = {}
-    for path in sys.path:
-        for name, version in _installed_in(path, _stamp(path)).items():
-            found.setdefault(name, version)  # the first on the path is the one imported
-    return dict(sorted(found.items()))
-
-
-def _stamp(path: str) -> int:
-    try:
-        return os.stat(path or ".").st_mtime_ns
-    except OSError:
-        return 0
-
-
-@lru_cache(maxsize=64)
-def _installed_in(path: str, _stamp: int) -> dict[str, str]:
-    # An install changes the folder's time stamp, which is part of this cache's key.
-    found: dict[str, str] = {}
-    try:
-        entries = os.listdir(path or ".")
-    except OSError:
-        return found
-    for entry in entries:
-        match = _METADATA.fullmatch(entry)
-        if match:  # what pip is about to remove begins with "~" and does not match
-            name = re.sub(r"[-_.]+", "-", match["name"]).lower()
-            found[name] = match["version"]
-    return found
-
-
-def requirements() -> str:
-    """`packages` as a file that pip installs from."""
-    return "".join(f"{name}=={version}\n" for name, version in packages().items())
+    """Every installed distribution and its exact version, by normalised name, sorted."""
+    return {name: found.version for name, found in installed.distributions().items()}
 
 
 @cache

@@ -165,12 +165,13 @@ class Step:
             "git": {k: v for k, v in self.git.items() if k != "diff"},
             "environment": evidence.environment.describe(),
             "packages": evidence.environment.packages(),
+            "lock": evidence.lock.describe(),
             "resources": used,
             **({"error": {"name": type(error).__name__, "message": str(error)}} if error else {}),
             **self.extra,
         }
         self.json("mlops/record.json", body)
-        self.text("mlops/requirements.txt", evidence.environment.requirements())
+        self.text("mlops/requirements.txt", evidence.lock.text())
         if self.git.get("diff"):
             self.text("mlops/uncommitted.diff", self.git["diff"])
         self.tags({"mlops.summary": _one_line(self.summary)} if self.summary else {})
