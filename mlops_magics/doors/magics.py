@@ -183,7 +183,7 @@ def _close_killed_runs() -> None:
     if not any(store.journal.abandoned()):
         return
     try:
-        closed = store.runs.sweep()
+        closed = store.outbox.sweep()
     except MlopsError as error:
         print(f"Runs of a killed kernel could not be closed: {error}")
         return
