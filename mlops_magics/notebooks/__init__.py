@@ -13,9 +13,10 @@ if TYPE_CHECKING:
         parameters,
         record,
         running,
+        slices,
     )
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    ["export", "files", "headless", "kernels", "parameters", "record", "running"],
+    ["export", "files", "headless", "kernels", "parameters", "record", "running", "slices"],
 )
