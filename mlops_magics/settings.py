@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -41,6 +42,15 @@ class Settings:
         Datasets up to this size (MB in memory) are kept whole with their record.
     capture : bool
         Whether deployments keep requests and answers.
+    watts_per_core : float
+        Power of one processor core in full use, W, for the estimate of energy where the hardware
+        does not count it.
+    grid_g_per_kwh : float
+        Carbon intensity of the electricity, g CO2 a kWh; 0 gives no figure of carbon.
+    cost_per_hour : float
+        Price of this machine an hour, in `currency`; 0 gives no figure of cost.
+    currency : str
+        The currency of `cost_per_hour`.
     """
 
     root: Path
@@ -53,6 +63,10 @@ class Settings:
     goals: str = ""
     snapshot_mb: int = 500
     capture: bool = True
+    watts_per_core: float = 12.0
+    grid_g_per_kwh: float = 0.0
+    cost_per_hour: float = 0.0
+    currency: str = ""
 
     @property
     def embedded(self) -> bool:
@@ -101,9 +115,20 @@ def load(start: Path | None = None, **arguments: Any) -> Settings:
             goals=str(given.get("goals", "")),
             snapshot_mb=int(given.get("snapshot_mb", Settings.snapshot_mb)),
             capture=_boolean("capture", given.get("capture", Settings.capture)),
+            watts_per_core=_not_negative("watts_per_core", given),
+            grid_g_per_kwh=_not_negative("grid_g_per_kwh", given),
+            cost_per_hour=_not_negative("cost_per_hour", given),
+            currency=str(given.get("currency", "")),
         )
     except ValueError as error:
         raise WrongUsage(f"A setting has a value of the wrong type: {error}.") from error
+
+
+def _not_negative(name: str, given: Mapping[str, Any]) -> float:
+    number = float(given.get(name, getattr(Settings, name)))
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{name} = {number} (a number from 0)")
+    return number
 
 
 def _boolean(name: str, value: Any) -> bool:

@@ -43,6 +43,14 @@ _FILE = """\
 
 # Whether deployments keep requests and answers for `monitor`.
 # capture = true
+
+# Power of one processor core (W), where the hardware does not count energy.
+# watts_per_core = 12.0
+
+# What the electricity (g CO2 a kWh) and this machine cost: runs then record carbon and cost.
+# grid_g_per_kwh = 0
+# cost_per_hour = 0
+# currency = ""
 """
 
 

@@ -174,6 +174,7 @@ class Step:
         self.text("mlops/requirements.txt", evidence.lock.text())
         if self.git.get("diff"):
             self.text("mlops/uncommitted.diff", self.git["diff"])
+        self.tags({"mlops.resources": used})
         self.tags({"mlops.summary": _one_line(self.summary)} if self.summary else {})
         try:
             self.delivered = self._parcel.close(status)
