@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         offered,
         outbox,
         runs,
+        seeding,
         versions,
     )
 
@@ -29,6 +30,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "offered",
         "outbox",
         "runs",
+        "seeding",
         "versions",
     ],
 )

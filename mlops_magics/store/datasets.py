@@ -20,9 +20,10 @@ from mlops_magics.store import offered, runs
 if TYPE_CHECKING:
     import pandas as pd
 
-#: The folder of the run's artifacts.
+#: The folder of the run's artifacts, and in it the record.
 FOLDER = "dataset"
-_RECORD, _ROWS, _DATA = "dataset.json", "test_rows.npy", "data.parquet"
+RECORD = "dataset.json"
+_ROWS, _DATA = "test_rows.npy", "data.parquet"
 
 #: The tag that says where the data is: ``kept`` with the run, at its ``source``, or ``gone``.
 _WHERE = "mlops.dataset.data"
@@ -100,7 +101,7 @@ def save(run_id: str, dataset: Dataset, frame: pd.DataFrame, test_rows: Any) -> 
         if warning:
             dataset = dataclasses.replace(dataset, warnings=(*dataset.warnings, warning))
         np.save(folder / _ROWS, np.asarray(test_rows, dtype=np.int64), allow_pickle=False)
-        (folder / _RECORD).write_text(dataset.to_json(), encoding="utf-8")
+        (folder / RECORD).write_text(dataset.to_json(), encoding="utf-8")
         runs.write_file(run_id, folder, FOLDER)
     runs.log(
         run_id,
@@ -167,7 +168,7 @@ def by_run(run_id: str) -> Dataset:
     run = runs.get(run_id)
     if "mlops.digest" not in run.data.tags or run.data.tags.get("mlops.verb") != "prepare":
         raise MlopsError(f"Run {run_id} recorded no dataset.", "Name a run of `prepare`.")
-    return _from_json(runs.read_json(run_id, f"{FOLDER}/{_RECORD}"))
+    return _from_json(runs.read_json(run_id, f"{FOLDER}/{RECORD}"))
 
 
 def _from_json(body: Mapping[str, Any]) -> Dataset:

@@ -69,6 +69,17 @@ def check() -> None:
         raise StoreUnreachable(f"The store's file {file} is gone.", "Put it back.")
 
 
+def prepare(settings: Settings) -> None:
+    """Make the store that the settings name ready, without turning to it.
+
+    Raises
+    ------
+    StoreUnreachable
+        If it can't be opened.
+    """
+    _open(settings.tracking_uri, settings.artifacts)
+
+
 @cache
 def _open(uri: str, artifacts: str) -> MlflowClient:
     from mlflow import MlflowClient

@@ -6,11 +6,17 @@ the notebook's names; a script has none of its own here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mlops_magics import store
+
 if TYPE_CHECKING:
     from mlops_magics.records import Dataset
+
+#: Set where a recorded training is run again: the `prepare` run whose dataset it had at hand.
+PREPARED = "MLOPS_PREPARED"
 
 _dataset: Dataset | None = None
 _run: tuple[str, str] | None = None
@@ -25,6 +31,8 @@ def remember(dataset: Dataset) -> None:
 
 def latest() -> Dataset | None:
     """The dataset that was prepared last in this process."""
+    if _dataset is None and (run_id := os.environ.get(PREPARED)):
+        remember(store.datasets.by_run(run_id))
     return _dataset
 
 
