@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -83,6 +84,7 @@ class Parcel:
         self.run_id = run_id
         self.folder = folder() / run_id
         self._sent = 0
+        self._writing = threading.Lock()
 
     @classmethod
     def start(cls, run_id: str, name: str) -> Parcel:
@@ -94,8 +96,9 @@ class Parcel:
 
     def add(self, **line: Any) -> None:
         """Put parameters, metrics, tags, points or inputs in; a line is written whole or not."""
-        with open(self.folder / _LINES, "a", encoding="utf-8") as lines:
-            lines.write(json.dumps(records.jsonable(line), ensure_ascii=False) + "\n")
+        with self._writing, open(self.folder / _LINES, "a", encoding="utf-8") as lines:
+            # Numbers that are none stay what they are: a loss of NaN is a finding.
+            lines.write(json.dumps(line, default=records.jsonable, ensure_ascii=False) + "\n")
 
     def add_points(self, points: Sequence[tuple[str, float, int, int]]) -> None:
         """Put values by iteration in, and show them in the store if it answers."""

@@ -56,6 +56,26 @@ class Series:
         return self.complete
 
 
+@dataclass(frozen=True)
+class Now:
+    """How running code stands at a moment.
+
+    Attributes
+    ----------
+    elapsed, cpu_s : float
+        Seconds of wall time and of CPU since its start.
+    memory_bytes : int
+        What the process holds at this moment.
+    """
+
+    name: str
+    run_id: str
+    elapsed: float
+    cpu_s: float
+    memory_bytes: int
+    series: Mapping[str, Series]
+
+
 class Live:
     """Takes values from any thread, at a few microseconds each, in bounded memory."""
 

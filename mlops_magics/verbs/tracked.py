@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics import store
 from mlops_magics.errors import MlopsError, WrongUsage
 from mlops_magics.records import Run
-from mlops_magics.verbs import fitted, session, unseen
-from mlops_magics.verbs.live import Live
+from mlops_magics.verbs import fitted, lineage, session, unseen
+from mlops_magics.verbs.live import Live, Now
+from mlops_magics.verbs.pulse import Pulse
 from mlops_magics.verbs.steps import Step
 
 if TYPE_CHECKING:
@@ -26,29 +27,29 @@ class Training:
     Attributes
     ----------
     run_id : str
-        The MLflow run; the user's own `mlflow.log_*` calls land in it too.
+        The MLflow run, empty before it is opened; the user's own `mlflow.log_*` calls land in it.
     record : Run or None
         What became of it, once it is closed.
     live : Live
         Takes metrics by iteration: ``training.live.report("loss", 0.3, step=4)``.
+    shown : callable or None
+        Where it is set, it is given a `Now` about once a second, from a thread.
     """
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.name = store.versions.check_name(name)
         self.options = dict(options)
         self.record: Run | None = None
+        self.run_id = ""
         self.live = Live()
+        self.shown: Callable[[Now], None] | None = None
+        self._pulse = Pulse(self._beat)
         self._frame: FrameType | None = None
         self._source = ""
         self._namespace: Mapping[str, Any] = {}
         self._before: dict[str, int] = {}
         self._step: Step | None = None
         self._outer = ""
-
-    @property
-    def run_id(self) -> str:
-        """The id of the MLflow run; empty before it is opened."""
-        return self._step.run_id if self._step else ""
 
     # A door that owns the code (a cell, a script) opens and closes; `with` does it by frame.
 
@@ -71,7 +72,8 @@ class Training:
         note = {"mlflow.note.content": self.options["message"]} if self.options["message"] else {}
         step.open(self.name, follows, {**tags, **note})
         self._outer = store.runs.activate(step.run_id)
-        self._step = step
+        self._step, self.run_id = step, step.run_id
+        self._pulse.start()
 
     def close(
         self, error: BaseException | None = None, cell: Mapping[str, Any] | None = None
@@ -85,6 +87,7 @@ class Training:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         # The code's own time and memory; what follows is our part.
         step.used = used = step.meter.read()
+        self._pulse.stop()
         learned: dict[str, Any] = {"status": status}
         trouble: BaseException | None = error
         try:
@@ -92,8 +95,11 @@ class Training:
             if self._source:
                 step.text("mlops/source.py", self._source)
             step.extra["cell"] = {**(cell or {}), "source": self._source}
+            made = lineage.trace(self._source, cell)
+            step.json(lineage.CELLS, made.body())
+            step.tags(made.tags)
             if error is None:
-                learned |= self._learn(step)
+                learned |= self._learn(step, made)
         except BaseException as own:
             # The user's code succeeded and our part did not: the run must not look complete.
             status, trouble = "failed", own
@@ -117,14 +123,38 @@ class Training:
         session.remember_run(step.run_id, self.name)
         return self.record
 
-    def _learn(self, step: Step) -> dict[str, Any]:
+    def failed(self, error: MlopsError) -> Run:
+        """The record of a run that could not be recorded whole, because of `error`."""
+        warnings = (str(error),)
+        return Run(run_id=self.run_id, name=self.name, status="failed", warnings=warnings)
+
+    def _beat(self) -> None:
+        """Show how it stands, and store the metrics reported since."""
+        step = self._step
+        if step is None:
+            return
+        used = step.meter.sample()
+        if self.shown is not None:
+            self.shown(
+                Now(
+                    name=self.name,
+                    run_id=step.run_id,
+                    elapsed=step.meter.elapsed(),
+                    cpu_s=step.meter.cpu(used),
+                    memory_bytes=used.memory_bytes,
+                    series=self.live.series,
+                )
+            )
+        step.points(self.live.take())
+
+    def _learn(self, step: Step, made: lineage.Lineage) -> dict[str, Any]:
         """Find the model, measure it on unseen rows, save and register it."""
         chosen = fitted.find(
             self._namespace, self._before, self._source, wanted=self.options["model"]
         )
         warnings = [*chosen.notes, *step.git.get("diff_notes", ())]
         data = self._unseen.bind(self._namespace, changed=self._before)
-        trust = {**_trust_of_code(step), **data.trust}
+        trust = {"cells": made.trust, **_trust_of_code(step), **data.trust}
         if data.dataset:
             step.tags({"mlops.dataset": data.dataset.name, "mlops.digest": data.dataset.digest})
             step.uses(data.dataset, "training")
@@ -142,7 +172,7 @@ class Training:
         step.metrics(measured.metrics)
         warnings += [*data.notes, *measured.notes]
         estimator = chosen.flavor.describe(chosen.model)
-        self._keep_model(step, chosen.model, chosen.flavor, data, measured, warnings)
+        self._keep_model(step, chosen.model, chosen.flavor, data, measured, warnings, made.tags)
         step.extra |= {"estimator": estimator, "metrics": measured.metrics, "trust": trust}
         step.extra["warnings"] = warnings
         return {
@@ -161,8 +191,10 @@ class Training:
         data: unseen.Unseen,
         measured: unseen.Measured,
         warnings: list[str],
+        stamp: Mapping[str, str],
     ) -> None:
         tags = {
+            **stamp,
             "mlops.estimator": flavor.describe(model),
             "mlops.flavor": flavor.name,
             "mlops.task": measured.task,

@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from mlops_magics.doors.views import charts, svg
-from mlops_magics.doors.views.card import Bars, Card, Diff, Meter, Status, Table, show
+from mlops_magics.doors.views.card import Bars, Card, Diff, Meter, Spark, Status, Table, show
 
 # Colours are taken from the text around, so the card fits any theme; the two tones have enough
 # contrast on white and on black.
@@ -37,6 +37,7 @@ vertical-align:middle;background:none;max-width:420px;overflow-wrap:anywhere;whi
 .mlops svg .base{stroke:currentColor;opacity:.3;fill:none}
 .mlops svg .span{stroke:#4c83d6;stroke-width:4;fill:none;opacity:.6}
 .mlops svg .goal{stroke:currentColor;stroke-width:2;stroke-dasharray:3 2;fill:none}
+.mlops svg .course{stroke:#4c83d6;stroke-width:1.5;fill:none}
 .mlops svg .dot{fill:#4c83d6;stroke:currentColor;stroke-width:1}
 .mlops h4{margin:14px 0 2px;font-size:13px;font-weight:600}
 .mlops pre{margin:4px 0;font:12px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;
@@ -101,6 +102,8 @@ def _cell(value: Any) -> str:
         return svg.bars(value)
     if isinstance(value, Meter):
         return svg.meter(value)
+    if isinstance(value, Spark):
+        return svg.spark(value)
     return escape(show(value))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from mlops_magics.doors.views.card import Bars, Card, Diff, Meter, Table, show
+from mlops_magics.doors.views.card import Bars, Card, Diff, Meter, Spark, Table, show
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
@@ -73,7 +74,20 @@ def _print_table(console: Console, table: Table) -> None:
 def _cell(value: object) -> str:
     if isinstance(value, Bars):
         return f"{_spark(value.reference)} → {_spark(value.current)}"
+    if isinstance(value, Spark):
+        return _course(value.values)
     return show(value)
+
+
+def _course(values: Sequence[float]) -> str:
+    """Thirty places at most, from the lowest block to the highest."""
+    finite = [v for v in values if math.isfinite(v)]
+    if not finite:
+        return "–"
+    low, span = min(finite), (max(finite) - min(finite)) or 1.0
+    count = min(len(finite), 30)
+    places = [finite[round(i * (len(finite) - 1) / max(count - 1, 1))] for i in range(count)]
+    return "".join(_BLOCKS[1 + round((v - low) / span * (len(_BLOCKS) - 2))] for v in places)
 
 
 def _spark(shares: Sequence[float]) -> str:

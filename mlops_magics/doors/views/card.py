@@ -44,6 +44,13 @@ class Meter:
 
 
 @dataclass(frozen=True)
+class Spark:
+    """The course of a value, as a small line; values that are no finite numbers are left out."""
+
+    values: Sequence[float]
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows of cells; a cell is text, a number, a `Status`, or a picture."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 
-from mlops_magics.doors.views.card import Bars, Meter, show
+from mlops_magics.doors.views.card import Bars, Meter, Spark, show
 
 WIDTH, HEIGHT = 168, 44
 
@@ -64,4 +65,31 @@ def meter(picture: Meter) -> str:
     return (
         f'<svg viewBox="0 0 {WIDTH} 24" width="{WIDTH}" height="24" role="img" '
         f'aria-label="{escape(words)}">{"".join(parts)}</svg>'
+    )
+
+
+def spark(picture: Spark) -> str:
+    """A line through the values, and a dot on the last one."""
+    places = [(i, v) for i, v in enumerate(picture.values) if math.isfinite(v)]
+    if not places:
+        return "–"
+    values = [v for _, v in places]
+    low, high = min(values), max(values)
+    right = max(len(picture.values) - 1, 1)
+    points = [
+        (
+            4 + (WIDTH - 8) * i / right,
+            4 + (HEIGHT - 20) * (high - v) / (high - low) if high > low else (HEIGHT - 12) / 2,
+        )
+        for i, v in places
+    ]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    x, y = points[-1]
+    words = escape(
+        f"from {show(values[0])} to {show(values[-1])}, between {show(low)} and {show(high)}"
+    )
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT - 12}" width="{WIDTH}" height="{HEIGHT - 12}" '
+        f'role="img" aria-label="{words}"><polyline class="course" points="{line}"/>'
+        f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3"/></svg>'
     )
