@@ -42,6 +42,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(session, "_dataset", None)
     monkeypatch.setattr(session, "_run", None)
     monkeypatch.setattr(session, "_namespace", {})
+    monkeypatch.setattr(session, "_cells", None)
     return folder
 
 

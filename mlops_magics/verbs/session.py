@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics import store
 
 if TYPE_CHECKING:
+    from mlops_magics.evidence.cells import Log
     from mlops_magics.records import Dataset
 
 #: Set where a recorded training is run again: the `prepare` run whose dataset it had at hand.
@@ -21,6 +22,7 @@ PREPARED = "MLOPS_PREPARED"
 _dataset: Dataset | None = None
 _run: tuple[str, str] | None = None
 _namespace: Mapping[str, Any] = {}
+_cells: Log | None = None
 
 
 def remember(dataset: Dataset) -> None:
@@ -47,10 +49,15 @@ def latest_run() -> tuple[str, str] | None:
     return _run
 
 
-def attach(namespace: Mapping[str, Any]) -> None:
-    """Note the names of the notebook that this process runs; they are read as they then stand."""
-    global _namespace
-    _namespace = namespace
+def attach(namespace: Mapping[str, Any], log: Log | None = None) -> None:
+    """Note the names of the notebook that this process runs, and the log of its cells."""
+    global _namespace, _cells
+    _namespace, _cells = namespace, log
+
+
+def cells() -> Log | None:
+    """What the notebook has run; ``None`` outside one."""
+    return _cells
 
 
 def namespace() -> Mapping[str, Any]:

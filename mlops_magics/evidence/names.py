@@ -1,0 +1,673 @@
+"""What one cell does to names, read from its source alone.
+
+`analyse` walks the syntax tree once and tells which names of the notebook the cell needs, binds and
+may bind, which calls might change an object in place, and what the functions and classes that it
+defines will read when they are used. What only the neighbouring cells can tell (is ``plt`` a
+module? does ``clean`` change its argument?) is left to `evidence.slicing`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+from mlops_magics.evidence import effects, references
+from mlops_magics.evidence.references import Call, Link
+
+#: Escapes from static reading → how they are called in a sentence.
+_DYNAMIC = {"exec", "eval", "globals", "locals", "vars"}
+
+#: Where IPython keeps what cells have shown and what was typed.
+_OUTPUTS = re.compile(r"_{1,3}|_\d+|_[ido]h|_i{1,3}|_i\d+|In|Out")
+
+Transform = Callable[[str], str]
+
+
+@dataclass
+class Facts:
+    """What a piece of code (a cell, a function, a class) does to names.
+
+    Attributes
+    ----------
+    reads : set of str
+        Names read before they are surely bound here.
+    words : set of str
+        Words of magics, and names that a verb looks up: reads if the notebook has such a name.
+    loads : set of str
+        All names that the code itself reads, bound here or not.
+    binds, maybe, deletes : set of str
+        Names bound for sure at the end, bound on some path, and deleted.
+    mutates : set of str
+        Names whose object is surely changed in place (``x[0] = …``, ``x.a = …``).
+    calls : list of Call
+        Calls that may change an object in place.
+    links : mapping
+        Name bound here → the names whose objects it may share.
+    later : mapping
+        Name bound here → names that code which it holds (a lambda) reads when it is used.
+    made : mapping
+        Name bound here → the plain functions and classes that were called for it.
+    code : mapping
+        Function or class defined here → what it does when it is used.
+    imports : mapping
+        Name bound by an import → what: ``numpy.random``, ``sklearn.svm:SVC``.
+    stars : list of str
+        Modules imported with ``*``.
+    effects : set of str
+        What the code does to the whole process: seeds, options, working directory, variables.
+    draws : bool
+        Whether random numbers are drawn from a global generator.
+    opaque : list of str
+        What makes that not all can be told, as it stands in a sentence.
+    notes : list of str
+        What the code does outside Python.
+    """
+
+    reads: set[str] = field(default_factory=set)
+    words: set[str] = field(default_factory=set)
+    loads: set[str] = field(default_factory=set)
+    binds: set[str] = field(default_factory=set)
+    maybe: set[str] = field(default_factory=set)
+    deletes: set[str] = field(default_factory=set)
+    mutates: set[str] = field(default_factory=set)
+    calls: list[Call] = field(default_factory=list)
+    links: dict[str, set[Link]] = field(default_factory=dict)
+    later: dict[str, set[str]] = field(default_factory=dict)
+    made: dict[str, set[str]] = field(default_factory=dict)
+    code: dict[str, Facts] = field(default_factory=dict)
+    imports: dict[str, str] = field(default_factory=dict)
+    stars: list[str] = field(default_factory=list)
+    strings: dict[str, str] = field(default_factory=dict)
+    files_read: set[str] = field(default_factory=set)
+    files_written: set[str] = field(default_factory=set)
+    effects: set[str] = field(default_factory=set)
+    draws: bool = False
+    opaque: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    error: str = ""
+    # Of functions and classes only:
+    parameters: tuple[str, ...] = ()
+    escapes: set[str] = field(default_factory=set)
+    is_class: bool = False
+
+    @property
+    def writes(self) -> set[str]:
+        """Names that are bound, perhaps, or whose object is surely changed."""
+        return self.binds | self.maybe | self.mutates
+
+
+def analyse(code: str, transform: Transform | None = None) -> Facts:
+    """The facts of one cell.
+
+    Parameters
+    ----------
+    code : str
+        The cell's Python, after IPython has turned magics into calls.
+    transform : callable, optional
+        Does the same to the body of a magic such as ``%%time``.
+    """
+    return _analyse(code, transform)
+
+
+@lru_cache(maxsize=2048)
+def _analyse(code: str, transform: Transform | None) -> Facts:
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        return Facts(error=f"{type(error).__name__}: {error}")
+    reader = Reader(transform=transform)
+    try:
+        reader.module(tree)
+    except RecursionError:
+        return Facts(opaque=["nests too deeply to be read"])
+    return reader.facts
+
+
+class Reader(ast.NodeVisitor):
+    """Walks one scope in the order in which it runs; a nested function gets a reader of its own.
+
+    Parameters
+    ----------
+    own : frozenset of str, optional
+        The local names of a function; ``None`` at the top of a cell.
+    outer : frozenset of str
+        Local names of the functions around.
+    """
+
+    def __init__(
+        self,
+        *,
+        own: frozenset[str] | None = None,
+        outer: frozenset[str] = frozenset(),
+        transform: Transform | None = None,
+    ) -> None:
+        self.facts = Facts()
+        self.own = own
+        self.outer = outer
+        self.transform = transform
+        self.bound: set[str] = set()
+        self.hidden: list[set[str]] = []  # of comprehensions and class bodies
+        self.shared: set[str] = set()  # declared global, here or further in
+        self.last: ast.stmt | None = None
+
+    # Scopes
+
+    def module(self, tree: ast.Module) -> None:
+        """Read a whole cell."""
+        self.last = tree.body[-1] if tree.body else None
+        self.run(tree.body)
+        self.facts.binds = set(self.bound)
+        self.facts.maybe -= self.facts.binds
+
+    def run(self, body: Iterable[ast.stmt]) -> bool:
+        """Read statements in order; whether the end is reached."""
+        for statement in body:
+            self.visit(statement)
+            if isinstance(statement, ast.Raise | ast.Return | ast.Continue | ast.Break):
+                return False
+        return True
+
+    def _branches(self, *bodies: Iterable[ast.stmt]) -> None:
+        """Read bodies of which one runs: what all of them bind is surely bound."""
+        before = set(self.bound)
+        ends = []
+        for body in bodies:
+            self.bound = set(before)
+            if self.run(body):
+                ends.append(self.bound)
+            self.facts.maybe |= self.bound - before
+        self.bound = set.intersection(*ends) if ends else before
+
+    def _local(self, name: str) -> bool:
+        return any(name in names for names in self.hidden) or name in self.outer
+
+    def load(self, name: str) -> None:
+        """The code reads a name."""
+        if self._local(name):
+            return
+        if self.own is not None and name in self.own:
+            return
+        self.facts.loads.add(name)
+        if name not in self.bound:
+            self.facts.reads.add(name)
+            if _OUTPUTS.fullmatch(name):
+                self._hide(f"reads {name!r}, an earlier output")
+
+    def store(self, name: str) -> None:
+        """The code binds a name."""
+        if self.hidden:
+            self.hidden[-1].add(name)
+        else:
+            self.bound.add(name)
+            self.facts.deletes.discard(name)
+            for earlier in (self.facts.imports, self.facts.code, self.facts.strings):
+                earlier.pop(name, None)
+
+    def link(self, name: str, links: Iterable[Link]) -> None:
+        """The object of `name` may share something with other names'."""
+        self.facts.links.setdefault(name, set()).update(o for o in links if o.name != name)
+
+    def mutate(self, node: ast.AST) -> None:
+        """The object below an attribute or item is changed in place."""
+        root = references.root(node)
+        if root is not None and not any(root in names for names in self.hidden):
+            self.facts.mutates.add(root)
+
+    # Names
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Load):
+            self.load(node.id)
+        elif isinstance(node.ctx, ast.Store):
+            self.store(node.id)
+        else:
+            self.load(node.id)
+            self.bound.discard(node.id)
+            self.facts.deletes.add(node.id)
+
+    def _hide(self, why: str) -> None:
+        if why not in self.facts.opaque:
+            self.facts.opaque.append(why)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        if not isinstance(node.ctx, ast.Load):
+            self.mutate(node)
+            self._attribute_effect(node)
+        self.visit(node.value)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        if not isinstance(node.ctx, ast.Load):
+            key = references.text(node.slice)
+            if references.dotted(node.value) == "globals()" and key is not None:
+                # globals()["x"] = … is x = …
+                self.store(key) if isinstance(node.ctx, ast.Store) else self.facts.deletes.add(key)
+                return
+            self.mutate(node)
+            self._attribute_effect(node)
+        elif isinstance(node.value, ast.Call) and references.dotted(node.value) == "globals()":
+            key = references.text(node.slice)
+            if key is not None:
+                self.load(key)
+                return
+        self.visit(node.value)
+        self.visit(node.slice)
+
+    def _attribute_effect(self, node: ast.AST) -> None:
+        effect = effects.of_assignment(node)
+        if effect:
+            self.facts.effects.add(effect)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, str):
+            self.facts.files_read.update(effects.files(node.value))
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
+        self.visit(node.value)
+        kept, self.hidden = self.hidden, []  # binds in the scope around a comprehension
+        self._assign([node.target], node.value)
+        self.hidden = kept
+
+    # Statements
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self.visit(node.value)
+        self._assign(node.targets, node.value)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self.visit(node.annotation)
+        if node.value is not None:
+            self.visit(node.value)
+            self._assign([node.target], node.value)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        self.visit(node.value)
+        if isinstance(node.target, ast.Name):
+            self.load(node.target.id)
+            self.facts.mutates.add(node.target.id)  # a list grows in place
+            self.store(node.target.id)
+        else:
+            self.visit(node.target)
+
+    def _assign(self, targets: Iterable[ast.expr], value: ast.expr) -> None:
+        for target in targets:
+            self._assign_one(target, value)
+
+    def _assign_one(self, target: ast.expr, value: ast.expr) -> None:
+        if isinstance(target, ast.Tuple | ast.List):
+            pairs = isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts)
+            for place, item in enumerate(target.elts):
+                part = value.elts[place] if pairs else value  # type: ignore[attr-defined]
+                self._assign_one(item, part)
+            return
+        if isinstance(target, ast.Starred):
+            self._assign_one(target.value, value)
+            return
+        self.visit(target)
+        links = references.links(value)
+        if isinstance(target, ast.Name):
+            name = target.id
+            if not self.hidden and self.own is None:
+                self.facts.links.pop(name, None)
+                self.facts.later.pop(name, None)
+                self.facts.made.pop(name, None)
+            self.link(name, links)
+            self.facts.made.setdefault(name, set()).update(references.made(value))
+            if isinstance(value, ast.Lambda):
+                self.facts.code[name] = self._nested(value.args, [value.body])
+            elif isinstance(value, ast.Constant) and isinstance(value.value, str):
+                self.facts.strings[name] = value.value
+            self.facts.later.setdefault(name, set()).update(self._lambdas(value))
+        elif (root := references.root(target)) is not None:
+            self.link(root, (Link(o.name, "holds") for o in links))
+            self.facts.later.setdefault(root, set()).update(self._lambdas(value))
+
+    def _lambdas(self, value: ast.expr) -> set[str]:
+        """What the lambdas in an expression read, which may outlive the statement."""
+        return {
+            name
+            for node in ast.walk(value)
+            if isinstance(node, ast.Lambda)
+            for name in self._nested(node.args, [node.body]).reads
+        }
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        value = node.value.value if isinstance(node.value, ast.Await) else node.value
+        if isinstance(value, ast.Call):
+            self._call(value, fate="shown" if node is self.last else "dropped")
+        else:
+            self.visit(value)
+
+    def visit_Delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            self.visit(target)
+
+    def visit_If(self, node: ast.If) -> None:
+        self.visit(node.test)
+        always = references.constant_truth(node.test)
+        if always is None:
+            self._branches(node.body, node.orelse)
+        else:
+            self.run(node.body if always else node.orelse)
+
+    def visit_IfExp(self, node: ast.IfExp) -> None:
+        self.visit(node.test)
+        before = set(self.bound)
+        for part in (node.body, node.orelse):
+            self.visit(part)
+            self.facts.maybe |= self.bound - before
+            self.bound = set(before)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> None:
+        self.visit(node.values[0])
+        before = set(self.bound)
+        for part in node.values[1:]:
+            self.visit(part)
+        self.facts.maybe |= self.bound - before
+        self.bound = before
+
+    def visit_For(self, node: ast.For | ast.AsyncFor) -> None:
+        self.visit(node.iter)
+        before = set(self.bound)
+        self._loop_target(node.target, node.iter)
+        self.run(node.body)
+        self.facts.maybe |= self.bound - before
+        self.bound = before
+        self._branches(node.orelse, [])
+
+    visit_AsyncFor = visit_For
+
+    def _loop_target(self, target: ast.expr, iterated: ast.expr) -> None:
+        self.visit(target)
+        links = references.elements(iterated)
+        for node in ast.walk(target):
+            if isinstance(node, ast.Name):
+                self.link(node.id, links)
+
+    def visit_While(self, node: ast.While) -> None:
+        self.visit(node.test)
+        self._branches(node.body, [])
+        self._branches(node.orelse, [])
+
+    def visit_Try(self, node: ast.Try) -> None:
+        before = set(self.bound)
+        reached = self.run(node.body) and self.run(node.orelse)
+        whole = set(self.bound)
+        self.facts.maybe |= whole - before
+        ends = [whole] if reached else []
+        for handler in node.handlers:
+            self.bound = set(before)
+            if handler.type is not None:
+                self.visit(handler.type)
+            if handler.name:
+                self.bound.add(handler.name)
+            if self.run(handler.body):
+                ends.append(self.bound)
+            self.facts.maybe |= self.bound - before - {handler.name}
+            self.bound.discard(handler.name or "")
+        self.bound = set.intersection(*ends) if ends else before
+        self.run(node.finalbody)
+
+    def visit_TryStar(self, node: ast.TryStar) -> None:
+        self.visit_Try(node)  # type: ignore[arg-type]  # the same fields
+
+    def visit_With(self, node: ast.With | ast.AsyncWith) -> None:
+        for item in node.items:
+            self.visit(item.context_expr)
+            if item.optional_vars is not None:
+                self._assign([item.optional_vars], item.context_expr)
+        self.run(node.body)
+
+    visit_AsyncWith = visit_With
+
+    def visit_Match(self, node: ast.Match) -> None:
+        self.visit(node.subject)
+        before = set(self.bound)
+        for case in node.cases:
+            self.bound = set(before)
+            self.visit(case.pattern)
+            if case.guard is not None:
+                self.visit(case.guard)
+            self.run(case.body)
+            self.facts.maybe |= self.bound - before
+        self.bound = before
+
+    def visit_MatchAs(self, node: ast.MatchAs) -> None:
+        self.generic_visit(node)
+        if node.name:
+            self.store(node.name)
+
+    def visit_MatchStar(self, node: ast.MatchStar) -> None:
+        if node.name:
+            self.store(node.name)
+
+    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
+        self.generic_visit(node)
+        if node.rest:
+            self.store(node.rest)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            name = alias.asname or alias.name.partition(".")[0]
+            self.store(name)
+            self.facts.imports[name] = alias.name if alias.asname else name
+            self.facts.files_read.update(effects.modules(alias.name))
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        module = "." * node.level + (node.module or "")
+        self.facts.files_read.update(effects.modules(module))
+        for alias in node.names:
+            if alias.name == "*":
+                self.facts.stars.append(module)
+                continue
+            name = alias.asname or alias.name
+            self.store(name)
+            self.facts.imports[name] = f"{module}:{alias.name}"
+
+    # Code that runs later
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        for now in (*node.decorator_list, *_defaults(node.args), *_annotations(node)):
+            self.visit(now)
+        self.store(node.name)
+        facts = self._nested(node.args, node.body)
+        self._define(node.name, facts, node.decorator_list)
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        for now in _defaults(node.args):
+            self.visit(now)
+        # It may run at once (a sort key) or later; `_assign` sees to later.
+        self._now(self._nested(node.args, [node.body]))
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        for now in (*node.decorator_list, *node.bases, *(k.value for k in node.keywords)):
+            self.visit(now)
+        before = self.facts.code
+        self.facts.code = {}
+        self.hidden.append(_ClassNames())
+        self.run(node.body)
+        self.hidden.pop()
+        methods, self.facts.code = self.facts.code, before
+        self.store(node.name)
+        whole = Facts(is_class=True)
+        for method in methods.values():
+            whole.reads |= method.reads
+            whole.maybe |= method.maybe
+            whole.escapes |= method.reads
+        bases = {r for b in node.bases if (r := references.root(b)) is not None}
+        whole.reads |= bases
+        whole.escapes |= bases
+        self._define(node.name, whole, node.decorator_list)
+
+    def _define(self, name: str, facts: Facts, decorators: list[ast.expr]) -> None:
+        self.facts.code[name] = facts
+        decorating = {r for d in decorators if (r := references.root(d)) is not None}
+        facts.reads |= {d for d in decorating if not self._local(d)}
+        if self.own is not None:
+            # A function in a function: what it reads, the outer one needs and may hand out.
+            free = {r for r in facts.reads if r not in self.own}
+            self.facts.escapes |= free
+            self.facts.reads |= free
+            self.shared |= facts.maybe
+
+    def _nested(self, arguments: ast.arguments, body: Iterable[ast.AST]) -> Facts:
+        body = list(body)
+        named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+        extra = [a for a in (arguments.vararg, arguments.kwarg) if a is not None]
+        parameters = tuple(a.arg for a in named)
+        local, shared = _locals(body)
+        own = frozenset({*parameters, *(a.arg for a in extra), *local})
+        # A method does not see the names of its class; a lambda sees those of a comprehension.
+        around = [names for names in self.hidden if not isinstance(names, _ClassNames)]
+        reader = Reader(
+            own=own,
+            outer=self.outer.union(self.own or (), *around),
+            transform=self.transform,
+        )
+        for node in body:
+            reader.visit(node)
+            if isinstance(node, ast.expr):  # a lambda hands out what it evaluates to
+                reader.returned(node)
+        facts = reader.facts
+        facts.parameters = parameters
+        facts.reads = {n for n in facts.loads | facts.reads if n not in own}
+        # Names declared global are the cell's; nothing else leaves a function.
+        facts.maybe, facts.binds = shared | reader.shared, set()
+        return facts
+
+    def _now(self, facts: Facts) -> None:
+        for name in facts.reads:
+            self.load(name)
+        self.facts.calls += facts.calls
+
+    def visit_Return(self, node: ast.Return) -> None:
+        if node.value is not None:
+            self.visit(node.value)
+            self.returned(node.value)
+
+    def returned(self, value: ast.expr) -> None:
+        """What a function hands out may hold code of the notebook."""
+        names = {o.name for o in references.links(value)} | set(references.made(value))
+        self.facts.escapes |= {n for n in names if n not in (self.own or ())} | self._lambdas(value)
+
+    def visit_Global(self, node: ast.Global) -> None:
+        """Which names are meant stands in `_locals`."""
+
+    def visit_comprehension_of(self, node: ast.AST, generators: list[ast.comprehension]) -> None:
+        """Targets of a comprehension are its own."""
+        self.hidden.append(set())
+        for generator in generators:
+            self.visit(generator.iter)
+            self._loop_target(generator.target, generator.iter)
+            for condition in generator.ifs:
+                self.visit(condition)
+        for name, child in ast.iter_fields(node):
+            if name != "generators":
+                self.visit(child)
+        self.hidden.pop()
+
+    def visit_ListComp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> None:
+        self.visit_comprehension_of(node, node.generators)
+
+    visit_SetComp = visit_GeneratorExp = visit_ListComp
+
+    def visit_DictComp(self, node: ast.DictComp) -> None:
+        self.visit_comprehension_of(node, node.generators)
+
+    # Calls
+
+    def visit_Call(self, node: ast.Call) -> None:
+        self._call(node, fate="used")
+
+    def _call(self, node: ast.Call, fate: Literal["used", "shown", "dropped"]) -> None:
+        from mlops_magics.evidence import escapes
+
+        if escapes.read(self, node):
+            return
+        call = references.call(node, fate)
+        name = call.function
+        if name in _DYNAMIC and name not in self.bound and not self._dynamic(node, name):
+            self._hide(f"uses {name}()")
+        self.facts.calls.append(call)
+        self.facts.effects.update(effects.of_call(node, name))
+        self.facts.draws |= effects.draws(name)
+        self.facts.files_written.update(effects.written(node, name))
+        self.generic_visit(node)
+
+    def _dynamic(self, node: ast.Call, name: str) -> bool:
+        """Whether the code of ``exec("…")`` stands there as text and was read."""
+        source = references.text(node.args[0]) if node.args else None
+        if name not in ("exec", "eval") or source is None:
+            return False
+        self.include(source)
+        return True
+
+    def include(self, source: str, *, keep: bool = True) -> bool:
+        """Read code that stands in a string as if it stood here; whether it is Python.
+
+        Parameters
+        ----------
+        keep : bool
+            Whether what it binds stays bound.
+        """
+        try:
+            tree = ast.parse(self.transform(source) if self.transform else source)
+        except (SyntaxError, ValueError):
+            return False
+        before = set(self.bound)
+        self.run(tree.body)
+        if not keep:
+            self.bound = before
+        return True
+
+
+class _ClassNames(set[str]):
+    """The names of a class body, which its methods do not see."""
+
+
+def _defaults(arguments: ast.arguments) -> Iterator[ast.expr]:
+    yield from arguments.defaults
+    yield from (d for d in arguments.kw_defaults if d is not None)
+
+
+def _annotations(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.expr]:
+    arguments = node.args
+    for argument in (
+        *arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs,
+        *(a for a in (arguments.vararg, arguments.kwarg) if a is not None),
+    ):  # fmt: skip
+        if argument.annotation is not None:
+            yield argument.annotation
+    if node.returns is not None:
+        yield node.returns
+
+
+def _locals(body: Iterable[ast.AST]) -> tuple[set[str], set[str]]:
+    """The names that a function's body binds: its own, and those it declares global."""
+    found: set[str] = set()
+    shared: set[str] = set()
+    waiting = list(body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+            continue  # another scope
+        if isinstance(node, ast.Lambda):
+            continue
+        if isinstance(node, ast.Global):
+            shared.update(node.names)
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            found.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found.update(a.asname or a.name.partition(".")[0] for a in node.names)
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+            found.add(node.name)
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            found.add(node.rest)
+        waiting += ast.iter_child_nodes(node)
+    return found - shared, shared
