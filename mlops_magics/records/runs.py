@@ -100,15 +100,25 @@ class Comparison(Record):
     Attributes
     ----------
     by : str
-        The metric it is sorted by.
+        The metric it is sorted by; empty when there is none, and the newest are first.
     greater_is_better : bool
         The direction in which `by` is better.
     rows : tuple of mapping
-        Best first; each with ``rank``, ``model``, ``run_id``, ``name``, ``aliases``, ``estimator``,
-        ``params``, ``metrics``, ``duration`` in seconds, ``resources``, ``dataset``, ``digest``,
-        ``verdict``, ``size`` in bytes, ``trust``, ``reproduction``, ``started`` and ``status``.
-    total, offset : int
-        How many there are in all, and how many come before the first row.
+        Best first; each with ``rank`` (equal values share one; ``None`` without a value),
+        ``label`` (what it is called in the plots), ``model``, ``run_id``, ``name``,
+        ``aliases``, ``estimator``, ``params``, ``metrics``, ``duration`` in seconds,
+        ``resources``, ``dataset``, ``digest``, ``comparable`` (whether measured on the same
+        rows as the best; ``None`` where that is not known), ``verdict``,
+        ``size`` in bytes, ``trust``, ``trust_reason``, ``reproduction``, ``started``, ``actor``
+        and ``status``.
+    varying : tuple of str
+        The parameters that differ between these rows.
+    total : int or None
+        How many runs there are in all; ``None`` where the store was not asked for all.
+    offset : int
+        How many come before the first row.
+    trials, failed : int
+        How many trials of searches, and runs that failed or were killed, were left out.
     curves : mapping
         What the plots are drawn from: kind (``roc``, ``precision_recall``, ``calibration``,
         ``residuals``) → label → points.
@@ -118,8 +128,11 @@ class Comparison(Record):
     by: str
     greater_is_better: bool
     rows: tuple[Mapping[str, Any], ...]
-    total: int = 0
+    varying: tuple[str, ...] = ()
+    total: int | None = 0
     offset: int = 0
+    trials: int = 0
+    failed: int = 0
     curves: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 

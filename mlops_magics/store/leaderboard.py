@@ -7,12 +7,16 @@ NaN, then no value; among equals the newest first.
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
 
 from mlops_magics import settings
+from mlops_magics.errors import MlopsError
 from mlops_magics.store import embedded, runs, versions
 from mlops_magics.store.entries import (
     ENDED_BADLY,
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as MlflowRun
 
-__all__ = ["Entry", "Page", "Scope", "metrics", "page", "versions_of"]
+__all__ = ["Entry", "Page", "Scope", "knows", "metrics", "page", "read_json", "versions_of"]
 
 #: Runs that MLflow is asked for at a time, and ids that one of its filters holds.
 _AT_ONCE, _IDS = 200, 100
@@ -85,6 +89,26 @@ def versions_of(run_ids: Sequence[str]) -> dict[str, list[versions.Version]]:
     for same_run in found.values():
         same_run.sort(key=lambda v: (v.created, v.number), reverse=True)
     return found
+
+
+def knows(name: str) -> bool:
+    """Whether there is an experiment or a registered model of that name."""
+    with runs.reaching("look for a name") as client:
+        found = client.get_experiment_by_name(name)
+    return (found is not None and found.lifecycle_stage == "active") or bool(versions.of(name))
+
+
+def read_json(entry: Entry, path: str) -> Any:
+    """A JSON artifact of a run; ``None`` where it has none that can be read."""
+    uri = urlparse(entry.artifacts)
+    try:
+        if uri.scheme in ("", "file"):
+            text = Path(unquote(uri.path), path).read_text(encoding="utf-8")
+        else:
+            text = runs.fetch(entry.run_id, path).read_text(encoding="utf-8")
+        return json.loads(text)
+    except (OSError, ValueError, MlopsError):
+        return None
 
 
 def _portions(run_ids: Sequence[str]) -> Iterable[str]:

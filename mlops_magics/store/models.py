@@ -67,7 +67,8 @@ def save(
     for compiled in list(folder.rglob("__pycache__")):
         shutil.rmtree(compiled)
     noted = {k: str(v) for k, v in metadata.items() if k.startswith("mlops.")}
-    return {**noted, "mlops.digest": flavors.digest(folder)}
+    size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+    return {**noted, "mlops.digest": flavors.digest(folder), "mlops.size": str(size)}
 
 
 def _sign(folder: Path, signature: ModelSignature | None, input_example: Any) -> None:

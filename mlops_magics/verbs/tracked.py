@@ -170,6 +170,8 @@ class Training:
         step.params(params)
         measured = data.measure(chosen.model, chosen.flavor, self.options["metric"])
         step.metrics(measured.metrics)
+        if measured.curves:
+            step.json("mlops/curves.json", measured.curves)
         warnings += [*data.notes, *measured.notes]
         estimator = chosen.flavor.describe(chosen.model)
         self._keep_model(step, chosen.model, chosen.flavor, data, measured, warnings, made.tags)

@@ -27,6 +27,7 @@ class Measured:
 
     task: str
     metrics: Mapping[str, float] = field(default_factory=dict)
+    curves: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
     signature: Any = None
     example: Any = None
@@ -124,15 +125,8 @@ class Unseen:
             return replace(measured, notes=[note])
         task = cast(Literal["classification", "regression"], predictor.task)
         names = [*goals.metrics.default_metrics(task), *([metric] if metric else [])]
-        values = goals.metrics.measure(
-            task,
-            self.y,
-            predictions,
-            scores,
-            predictor.classes,
-            self.positive,
-            dict.fromkeys(names),
-        )
+        answers = (task, self.y, predictions, scores, predictor.classes, self.positive)
+        values = goals.metrics.measure(*answers, dict.fromkeys(names))
         notes = [f"{name} was not measured: {why}" for name, why in values.undefined.items()]
         if not flavor.task(model):
             notes.insert(
@@ -140,7 +134,8 @@ class Unseen:
                 f"A {type(model).__name__} does not say what it does; by y_test it was taken as "
                 f"a {task}. An attribute task = 'regression' or 'classification' decides it.",
             )
-        return replace(measured, metrics=dict(values), notes=notes)
+        curves = goals.curves.curves(*answers)
+        return replace(measured, metrics=dict(values), curves=curves, notes=notes)
 
 
 def find(data: Any, metric: str = "") -> Unseen:

@@ -39,6 +39,16 @@ def example(name: str, hint: Any) -> Any:
         return (dict.fromkeys(keys, HOSTILE),)
     if name == "models":
         return ({"name": HOSTILE, "version": 1, "aliases": [HOSTILE], "verdict": True},)
+    if name == "curves":
+        line = [[0.0, 0.0], [1.0, 1.0]]
+        residuals = {"sample": line, "quantiles": line}
+        kinds = ("roc", "precision_recall", "calibration")
+        return {**{kind: {HOSTILE: line} for kind in kinds}, "residuals": {HOSTILE: residuals}}
+    if name == "rows" and "Mapping" in text:
+        words = ("label", "model", "name", "estimator", "verdict", "trust", "dataset", "status")
+        row = {**dict.fromkeys(words, HOSTILE), "aliases": [HOSTILE], "started": HOSTILE}
+        numbers = {"metrics": {HOSTILE: 0.5}, "params": {HOSTILE: HOSTILE}}
+        return ({**row, **numbers}, {**row, **numbers, "params": {HOSTILE: 2}})
     if name == "steps":
         return ({"step": HOSTILE, "figures": HOSTILE, "verb": HOSTILE},)
     if name == "failed_cell":

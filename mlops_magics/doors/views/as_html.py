@@ -29,7 +29,9 @@ font-weight:600;white-space:nowrap}
 border:0;border-bottom:1px solid color-mix(in srgb,currentColor 14%,transparent);
 vertical-align:middle;background:none;max-width:420px;overflow-wrap:anywhere;white-space:normal}
 .mlops thead th{opacity:.65;font-weight:500}
-.mlops td.n,.mlops th.n{text-align:right!important;font-variant-numeric:tabular-nums}
+.mlops td.n,.mlops th.n{text-align:right!important;font-variant-numeric:tabular-nums;
+white-space:nowrap}
+.mlops thead th{overflow-wrap:normal}
 .mlops .note{border-left:3px solid #b06f00;padding-left:10px;margin:6px 0}
 .mlops .small{opacity:.65;font-size:12px;overflow-wrap:anywhere}
 .mlops svg{display:block}.mlops svg .now{fill:#4c83d6;opacity:.75}

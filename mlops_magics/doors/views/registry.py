@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mlops_magics import records
-from mlops_magics.doors.views import cards, glance, reports
+from mlops_magics.doors.views import cards, comparisons, glance, reports
 from mlops_magics.doors.views.card import Card
 from mlops_magics.records import Record
 
@@ -23,6 +23,7 @@ _VIEWS: dict[type[Record], Callable[[Any], Card]] = {
     records.Execution: reports.execution,
     records.Retraining: reports.retraining,
     records.Verification: reports.verification,
+    records.Comparison: comparisons.comparison,
     records.Overview: glance.overview,
     records.Diagnosis: glance.diagnosis,
     records.Demo: glance.demo,
