@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.inputtransformer2 import cell_magic
 from IPython.display import display
 
-from mlops_magics import store
+from mlops_magics import evidence, store
+from mlops_magics.doors import live
+from mlops_magics.doors.watching import Watch
 from mlops_magics.errors import MlopsError, StepFailed
 from mlops_magics.verbs import declaration, session
 from mlops_magics.verbs.declaration import Declaration
@@ -23,6 +25,7 @@ from mlops_magics.verbs.declaration import Declaration
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
+    from mlops_magics.doors.live import LiveCard
     from mlops_magics.verbs.tracked import Training
 
 BEGIN = "mlops_begin"
@@ -75,6 +78,8 @@ class Cells:
         self.shell = shell
         self.info: ExecutionInfo | None = None
         self.training: Training | None = None
+        self.card: LiveCard | None = None
+        self.watch = Watch(shell)
 
     def transform(self, lines: list[str]) -> list[str]:
         """Turn ``%%train …`` into the statement that opens its run; stateless."""
@@ -97,19 +102,23 @@ class Cells:
         raw = str(self.info.raw_cell or "") if self.info else ""
         _, _, body = raw.lstrip("\n").partition("\n")
         self.training = _open(self.shell, declaration.find(name), rest, body)
+        self.card = live.under_cell(self.shell)
+        self.training.shown = self.card.update if self.card else None
 
     def before(self, info: ExecutionInfo) -> None:
         """Remember the cell that is about to run (``pre_run_cell``)."""
         if self.training is None:  # a cell run within a cell does not change whose run it is
             self.info = info
+        self.watch.before(info)
 
-    def after(self, result: ExecutionResult) -> None:
+    def after(self, result: ExecutionResult | None) -> None:
         """Close the run with how the cell ended (``post_run_cell``)."""
+        self.watch.after(result)
         info = self.info
-        ours = result.info is info
-        if self.training is None or info is None or not ours:
+        if self.training is None or info is None or result is None or result.info is not info:
             return
         training, self.training = self.training, None
+        card, self.card = self.card, None
         error = result.error_before_exec or result.error_in_exec
         cell = {
             "raw": info.raw_cell,
@@ -124,13 +133,16 @@ class Cells:
             own = _told(error_of_ours, training)
             result.error_in_exec = own
             self.shell._showtraceback(type(own), own, own._render_traceback_())
+            if card is not None:
+                card.end(training.failed(own))
             return
         from mlops_magics.doors import notebook
 
-        if error is None:
-            display(record)
-        else:
+        shown = card is not None and card.end(record)
+        if error is not None:
             notebook.tell_failure(record)
+        elif not shown:
+            display(record)
 
 
 def _told(error: Exception, training: Training) -> MlopsError:
@@ -173,7 +185,8 @@ def load(shell: InteractiveShell) -> None:
     shell.input_transformers_cleanup.append(cells.transform)
     shell.events.register("pre_run_cell", cells.before)
     shell.events.register("post_run_cell", cells.after)
-    session.attach(shell.user_ns)
+    session.attach(shell.user_ns, cells.watch.log)
+    evidence.live_changes.note()
     setattr(shell, _ATTRIBUTE, (cells, replaced))
     _close_killed_runs()
 
