@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mlops_magics.notebooks import (
         export,
         files,
+        fresh,
         headless,
         kernels,
         parameters,
@@ -18,5 +19,15 @@ if TYPE_CHECKING:
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    ["export", "files", "headless", "kernels", "parameters", "record", "running", "slices"],
+    [
+        "export",
+        "files",
+        "fresh",
+        "headless",
+        "kernels",
+        "parameters",
+        "record",
+        "running",
+        "slices",
+    ],
 )

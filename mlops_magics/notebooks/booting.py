@@ -10,6 +10,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 
@@ -21,6 +22,10 @@ LONGEST = 90
 silent = logging.getLogger("mlops_magics.notebooks.kernel")
 silent.addHandler(logging.NullHandler())
 silent.propagate = False  # what the libraries have to say, the outcome says in our words
+
+
+def _only(folder: str) -> KernelSpecManager:
+    return KernelSpecManager(kernel_dirs=[folder], ensure_native_kernel=False)
 
 
 class Boot:
@@ -40,7 +45,8 @@ class Boot:
     """
 
     def __init__(self, kernel: Kernel, environment: Mapping[str, str], folder: str | None) -> None:
-        self.manager: Any = AsyncKernelManager(kernel_name=kernel.name, log=silent)
+        own = {"kernel_spec_manager": _only(kernel.folder)} if kernel.folder else {}
+        self.manager: Any = AsyncKernelManager(kernel_name=kernel.name, log=silent, **own)
         self.trouble: Exception | None = None
         self._environment, self._folder = environment, folder
         self._sockets = tempfile.TemporaryDirectory(prefix="mlops-kernel-")

@@ -29,11 +29,14 @@ class Kernel:
         In lower case.
     program : str
         What its specification starts.
+    folder : str
+        Where its specification lies, if that is none of Jupyter's own folders.
     """
 
     name: str
     language: str
     program: str
+    folder: str = ""
 
     @property
     def ours(self) -> bool:

@@ -92,11 +92,11 @@ def execute(
     options = settings.load()
     source = files.find(notebook)
     content = files.read(source)
-    _check_limits(timeout=timeout, cell_timeout=cell_timeout)
+    check_limits(timeout=timeout, cell_timeout=cell_timeout)
     spec = kernels.find(content, kernel)
     given = {**(parameters.read_file(Path(file)) if file else {}), **params}
     checked = parameters.check(content, given, spec.language)
-    target = _target(output, source, options.notebooks)
+    target = target_of(output, source, options.notebooks)
     event = str(uuid.uuid4())
     with tempfile.TemporaryDirectory(prefix="mlops-execution-") as folder:
         journal = Path(folder) / "steps.jsonl"
@@ -104,35 +104,41 @@ def execute(
             notebook=content,
             kernel=spec,
             params=checked,
-            environment={
-                "MLOPS_NOTEBOOK": str(source),
-                "MLOPS_EXECUTION": event,
-                "MLOPS_JOURNAL": str(journal),
-                "MLFLOW_DISABLE_TELEMETRY": "true",
-                # Bars that live by scripts are noise in a record.
-                "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-            },
+            environment=variables(source, event, journal),
             timeout=timeout,
             cell_timeout=cell_timeout,
             folder=str(Path.cwd()),
         )
         log.info("running %s", source)
-        ready = _Ready(plan, source, target, options.keys)
+        ready = Ready(plan, source, target, options.keys)
         outcome = running.run(plan, ready.save, meanwhile=ready.prepare)
-        steps = _read(journal)
+        steps = read_steps(journal)
     arguments: dict[str, Any] = {"notebook": notebook, "params": secrets.mask(params), "file": file}
     arguments |= {"output": output, "html": html, "kernel": kernel}
     arguments |= {"timeout": timeout, "cell_timeout": cell_timeout}
-    return _Finish(ready, outcome, event, arguments, steps).finish(html=html)
+    return Finish(ready, outcome, event, arguments, steps).finish(html=html)
 
 
-def _check_limits(**limits: float | None) -> None:
+def variables(notebook: Path, event: str, journal: Path) -> dict[str, str]:
+    """What a headless kernel is told by its environment."""
+    return {
+        "MLOPS_NOTEBOOK": str(notebook),
+        "MLOPS_EXECUTION": event,
+        "MLOPS_JOURNAL": str(journal),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        # Bars that live by scripts are noise in a record.
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    }
+
+
+def check_limits(**limits: float | None) -> None:
+    """Refuse a time limit that is none."""
     for name, value in limits.items():
         if value is not None and not value > 0:
             raise WrongUsage(f"{name} is {value!r}, and has to be more than 0 seconds.")
 
 
-def _target(output: str, source: Path, folder: Path) -> Path:
+def target_of(output: str, source: Path, folder: Path) -> Path:
     """Where the executed notebook goes; never over the notebook that is run."""
     if not output:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3] + "Z"
@@ -149,7 +155,7 @@ def _target(output: str, source: Path, folder: Path) -> Path:
     return path if path.suffix == ".ipynb" else path.with_name(f"{path.name}.ipynb")
 
 
-class _Ready:
+class Ready:
     """What is made ready while the kernel boots, and saves the notebook while it runs."""
 
     def __init__(self, plan: Plan, source: Path, target: Path, keys: Path) -> None:
@@ -172,7 +178,8 @@ class _Ready:
         files.write(self.target, text.encode("utf-8", "backslashreplace"))
 
 
-def _read(journal: Path) -> list[dict[str, Any]]:
+def read_steps(journal: Path) -> list[dict[str, Any]]:
+    """What the verbs in a notebook left in the journal of its run."""
     if not journal.exists():
         return []
     lines = journal.read_text(encoding="utf-8").splitlines()
@@ -185,12 +192,12 @@ def _read(journal: Path) -> list[dict[str, Any]]:
     return found
 
 
-class _Finish:
+class Finish:
     """What is left once the kernel is gone: record, seal, file, page, and the run in the store."""
 
     def __init__(
         self,
-        ready: _Ready,
+        ready: Ready,
         outcome: Outcome,
         event: str,
         arguments: Mapping[str, Any],
@@ -206,7 +213,7 @@ class _Finish:
         from mlops_magics.evidence import secrets
 
         step = self._open_step() if self.steps else None
-        digest, body = self._seal(step.run_id if step else "")
+        digest, body = self.seal(step.run_id if step else "")
         page = self._page() if html else None
         if step is not None:
             self._close_step(step, digest)
@@ -231,7 +238,8 @@ class _Finish:
             warnings=tuple(self.warnings),
         )
 
-    def _seal(self, run_id: str) -> tuple[str, dict[str, Any]]:
+    def seal(self, run_id: str, verb: str = "execute") -> tuple[str, dict[str, Any]]:
+        """Write the notebook with the sealed record of its run; the digest and the record."""
         from mlops_magics.notebooks import files, record
 
         masker = record.masker_for(self.plan)
@@ -240,7 +248,7 @@ class _Finish:
             self.outcome,
             self.ready.around,
             event=self.event,
-            verb="execute",
+            verb=verb,
             arguments=self.arguments,
             steps=self.steps,
             run_id=run_id,
