@@ -120,6 +120,27 @@ class NotIntact(MlopsError):
     status = 409
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C in a step that keeps what was done until then.
+
+    Beside the tree, as nothing went wrong; as a `KeyboardInterrupt` it also stops what calls it.
+
+    Parameters
+    ----------
+    message : str
+        What was kept, and how to go on.
+    record : Record
+        The step's record, with the status ``interrupted``.
+    """
+
+    def __init__(self, message: str, record: object) -> None:
+        super().__init__(message)
+        self.record = record
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"Interrupted: {self}"]
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """One sentence with the nearest of the known names, or with all when they are few.
 

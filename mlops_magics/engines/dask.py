@@ -39,7 +39,7 @@ class DaskEngine(Engine):
     def workers(self) -> int:
         """The threads of all workers that are connected, at most `jobs`."""
         try:
-            threads = sum(self._client.nthreads().values())
+            threads = sum(map(int, self._client.nthreads().values()))
         except OSError:  # the scheduler is gone, and its workers with it
             return 0
         return min(threads, self.jobs or threads)
@@ -134,7 +134,9 @@ def _refuse_unprotected(address: str) -> None:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise WrongUsage(f"{address!r} is no address: {error}.", "For example tcp://127.0.0.1:8786")
+        raise WrongUsage(
+            f"{address!r} is no address: {error}.", "For example tcp://127.0.0.1:8786"
+        ) from None
     if not host or port is None:
         raise WrongUsage(f"{address!r} names no host and port.", "For example tcp://127.0.0.1:8786")
     if parts.scheme == "tcp" and not _is_here(host):

@@ -75,6 +75,9 @@ class Tuning(Record):
         The version that the best trial became, ``name/number``.
     study : str
         Where the search can be taken up again.
+    validation : str
+        How the rows that models were compared on were kept back; empty where the code scores
+        itself on rows that it chooses.
     """
 
     run_id: str
@@ -91,6 +94,7 @@ class Tuning(Record):
     engine: str = "local"
     duration: float = 0.0
     study: str = ""
+    validation: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

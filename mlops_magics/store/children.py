@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -127,11 +128,16 @@ def _tags(child: Child, parent: str, group: str) -> dict[str, str]:
         "mlops.status": child.status,
         **child.tags,
     }
-    return {k[:_KEY]: runs.short_param(v) for k, v in tags.items()}
+    return {_key(k): runs.short_param(v) for k, v in tags.items()}
 
 
 def _params(child: Child) -> dict[str, str]:
-    return {k[:_KEY]: runs.short_param(v) for k, v in child.params.items()}
+    return {_key(k): runs.short_param(v) for k, v in child.params.items()}
+
+
+def _key(name: str) -> str:
+    """A name as MLflow takes it."""
+    return re.sub(r"[^\w\-. :/]", "_", name)[:_KEY]
 
 
 # The embedded store.
@@ -210,7 +216,7 @@ def _metrics(child: Child) -> Iterable[tuple[str, int, int, float, bool]]:
         # What SQL has no number for is kept as MLflow does: NaN marked, infinity as the largest.
         largest = math.copysign(1.7976931348623157e308, value) if math.isinf(value) else value
         kept = 0.0 if math.isnan(value) else largest
-        found.add((name[:_KEY], step, at, kept, math.isnan(value)))
+        found.add((_key(name), step, at, kept, math.isnan(value)))
     return sorted(found)
 
 
@@ -233,7 +239,7 @@ def _call(
             tags=_tags(child, parent, group),
         )
         present[child.key] = run_id = str(run.info.run_id)
-        metrics = [Metric(n, v, at, step) for n, v, step, at in child.metrics]
+        metrics = [Metric(_key(n), v, at, step) for n, v, step, at in child.metrics]
         params = [Param(k, v) for k, v in _params(child).items()]
         for at in range(0, max(len(metrics), len(params)), _BATCH):
             block = slice(at, at + _BATCH)

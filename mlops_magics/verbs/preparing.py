@@ -142,7 +142,7 @@ def prepare(
                     # What was said of a column already is not said again.
                     *(w for n, w in left_out.items() if not any(repr(n) in k for k in leaks)),
                 ),
-                bindings=_bindings(train, held, target),
+                bindings=bindings(train, held, target),
             ),
             frame,
             split.test_rows,
@@ -267,7 +267,8 @@ def _infinite(profile: dict[str, dict[str, Any]]) -> list[str]:
     ]
 
 
-def _bindings(train: pd.DataFrame, held: pd.DataFrame, target: str) -> dict[str, Any]:
+def bindings(train: pd.DataFrame, held: pd.DataFrame, target: str) -> dict[str, Any]:
+    """What a notebook gets of a dataset, by name."""
     features = evidence.features.transformer(train, target or None)
     if not target:
         return {"X_train": train, "X_test": held, "features": features}
