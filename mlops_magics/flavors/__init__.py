@@ -9,7 +9,7 @@ Nothing here imports a framework before one of its models is met.
 
 from mlops_magics.flavors.base import Flavor, Input, Param, Predictor, Reader, Report, Saving
 from mlops_magics.flavors.folder import ModelFolder, digest
-from mlops_magics.flavors.registry import load, recognise
+from mlops_magics.flavors.registry import load, recognise, watching
 
 __all__ = [
     "Flavor",
@@ -23,4 +23,5 @@ __all__ = [
     "digest",
     "load",
     "recognise",
+    "watching",
 ]

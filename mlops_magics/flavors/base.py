@@ -222,6 +222,10 @@ class Flavor(Reader):
         """Whether `probabilities` has an answer."""
         return self.classes(obj) is not None
 
+    def parts(self, obj: Any) -> Iterator[Any]:
+        """The models that it is made of: steps of a pipeline, what a wrapper holds."""
+        yield from vars(obj).values() if hasattr(obj, "__dict__") else ()
+
     def observe(self, obj: Any, X: Any, y: Any) -> dict[str, Any]:
         """What must be known to read the model's answers and does not stand in the model.
 

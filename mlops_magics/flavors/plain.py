@@ -108,3 +108,22 @@ def named(found: Any) -> str:
 def bounded(text: str) -> str:
     """The text, cut where it is too long to be shown."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def number(text: Any) -> Any:
+    """A text as the whole number or fraction that it writes; anything else as it is."""
+    if not isinstance(text, str):
+        return text
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def installed(names: set[str]) -> list[str]:
+    """The packages of modules as they are installed: ``name==version``, sorted."""
+    from mlops_magics.flavors import graph
+
+    return [f"{name}=={version}" for name, version in sorted(graph.packages(names).items())]

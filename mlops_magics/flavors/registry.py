@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from mlops_magics.flavors.base import Flavor
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mlops_magics.flavors.base import Predictor, Reader
+    from mlops_magics.flavors.base import Predictor, Reader, Report
 
 
 @cache
@@ -29,6 +31,23 @@ def recognise(obj: Any) -> Flavor | None:
         return None
     live = (flavor for flavor in registered() if isinstance(flavor, Flavor))
     return next((flavor for flavor in live if flavor.recognises(obj)), None)
+
+
+@contextmanager
+def watching(report: Report) -> Iterator[None]:
+    """While it is open, trainings report their metrics by iteration, whatever the framework.
+
+    Parameters
+    ----------
+    report : callable
+        Called with name (``validation_0_logloss``), value and iteration, from the thread that
+        trains. What it raises is logged and does not stop the training.
+    """
+    with ExitStack() as open_ones:
+        for flavor in registered():
+            if isinstance(flavor, Flavor):
+                open_ones.enter_context(flavor.watch(report))
+        yield
 
 
 def load(path: Path) -> Predictor:

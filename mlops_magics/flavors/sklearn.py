@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops_magics.flavors import pickles, plain
+from mlops_magics.flavors import pickles, plain, skops
 from mlops_magics.flavors.base import Flavor, Saving
 
 if TYPE_CHECKING:
@@ -92,31 +93,19 @@ class SklearnFlavor(Flavor):
         """The names of the columns that it was fitted on."""
         return tuple(map(str, getattr(obj, "feature_names_in_", ())))
 
+    def parts(self, obj: Any) -> Iterator[Any]:
+        """Steps of a pipeline, what an ensemble holds, the best of a search."""
+        yield from obj.get_params(deep=True).values()
+        yield from super().parts(obj)
+
     def has_probabilities(self, obj: Any) -> bool:
         """Whether it has ``predict_proba``."""
         return self.classes(obj) is not None and hasattr(obj, "predict_proba")
 
     def saving(self, obj: Any, scratch: Path) -> Saving:
         """skops where every type is on our list; else cloudpickle, and why, in the metadata."""
-        from mlops_magics.flavors import graph
-
-        own = graph.local_code(graph.modules(obj))
-        arguments = {"sk_model": obj, **({"code_paths": own} if own else {})}
-        types, reason = _without_pickle(obj)
-        if reason:
-            return Saving(
-                module="sklearn",
-                arguments={**arguments, "serialization_format": "cloudpickle"},
-                metadata={"mlops.cloudpickle_because": reason},
-            )
-        return Saving(
-            module="sklearn",
-            arguments={
-                **arguments,
-                "serialization_format": "skops",
-                "skops_trusted_types": types,
-            },
-        )
+        arguments, metadata = skops.options(obj)
+        return Saving(module="sklearn", arguments={"sk_model": obj, **arguments}, metadata=metadata)
 
     def packages(self, obj: Any) -> list[str]:
         """What the model is made of, and what reads it back."""
@@ -137,23 +126,3 @@ class SklearnFlavor(Flavor):
 
 def _is_estimator(obj: Any) -> bool:
     return plain.derives(obj, "sklearn", "BaseEstimator")
-
-
-def _without_pickle(obj: Any) -> tuple[list[str], str]:
-    """The types that a reader must trust to load `obj` by skops, or why it can't be."""
-    import skops.io
-
-    from mlops_magics.flavors import trust
-
-    try:
-        data = skops.io.dumps(obj)
-        types = list(skops.io.get_untrusted_types(data=data))
-    except Exception as error:  # whatever an attribute's own reducer raises
-        return [], f"skops can't save it ({type(error).__name__}: {error})"[: plain.LONGEST]
-    if strange := trust.refused(types):
-        more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""
-        return [], (
-            f"it holds {', '.join(strange[:3])}{more}, which is not on the list of types that are "
-            "loaded without pickle"
-        )
-    return types, ""

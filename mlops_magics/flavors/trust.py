@@ -21,8 +21,15 @@ from typing import Any
 from mlops_magics.errors import NotIntact
 
 _REVIEWED: dict[str, str] = {
+    # Boosters are rebuilt from their own format, by a reader of data.
+    "catboost.core": "CatBoost CatBoostClassifier CatBoostRanker CatBoostRegressor",
+    "collections": "OrderedDict defaultdict",
+    "datetime": "timedelta timezone",
     "functools": "partial",  # of a function that must itself be trusted
+    "lightgbm.basic": "Booster",
+    "lightgbm.sklearn": "LGBMClassifier LGBMRanker LGBMRegressor",
     "numpy": "dtype mean",
+    "pandas": "DatetimeTZDtype",
     "scipy._lib.array_api_compat.numpy._aliases": "asarray",
     "scipy.interpolate._bsplines": "BSpline",
     "scipy.sparse._csr": "csr_matrix csr_array",
@@ -85,6 +92,9 @@ _REVIEWED: dict[str, str] = {
     "skrub._to_str": "ToStr",
     "skrub.selectors._base": "All And Cols Filter Sub",
     "skrub.selectors._selectors": "_cardinality_below",
+    "xgboost.core": "Booster",
+    "xgboost.sklearn": "XGBClassifier XGBRFClassifier XGBRFRegressor XGBRanker XGBRegressor",
+    "zoneinfo": "ZoneInfo",
 }
 
 ALLOWED = frozenset(f"{module}.{n}" for module, names in _REVIEWED.items() for n in names.split())
