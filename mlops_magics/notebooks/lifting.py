@@ -108,7 +108,7 @@ def _look_through(seen: _Seen, position: int, source: str) -> None:
     python, escaped = _without_escapes(source)
     try:
         flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        tree: ast.Module = compile(python, "<cell>", "exec", flags)  # type: ignore[assignment]
+        tree: ast.Module = compile(python, "<cell>", "exec", flags)
     except (SyntaxError, ValueError):
         seen.kept |= _words(source)  # another language, or IPython's syntax within a line
         return
@@ -129,9 +129,10 @@ def _look_through(seen: _Seen, position: int, source: str) -> None:
 
 def _assignment(seen: _Seen, position: int, statement: ast.stmt, line: str) -> bool:
     """Whether the statement is the assignment of a literal that may be lifted; noted if so."""
+    target: ast.expr
     if isinstance(statement, ast.AnnAssign):
-        target, value, annotation = statement.target, statement.value, statement.annotation
-        annotated = ast.unparse(annotation)
+        target, value = statement.target, statement.value
+        annotated = ast.unparse(statement.annotation)
     elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
         target, value, annotated = statement.targets[0], statement.value, ""
     else:

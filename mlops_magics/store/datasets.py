@@ -168,10 +168,11 @@ def by_run(run_id: str) -> Dataset:
     run = runs.get(run_id)
     if "mlops.digest" not in run.data.tags or run.data.tags.get("mlops.verb") != "prepare":
         raise MlopsError(f"Run {run_id} recorded no dataset.", "Name a run of `prepare`.")
-    return _from_json(runs.read_json(run_id, f"{FOLDER}/{RECORD}"))
+    return from_json(runs.read_json(run_id, f"{FOLDER}/{RECORD}"))
 
 
-def _from_json(body: Mapping[str, Any]) -> Dataset:
+def from_json(body: Mapping[str, Any]) -> Dataset:
+    """A dataset as its record was written."""
     known = {f.name for f in dataclasses.fields(Dataset)}
     fields = {k: v for k, v in body.items() if k in known}
     fields["schema"] = tuple(Column(**column) for column in fields["schema"])

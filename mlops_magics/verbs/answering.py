@@ -100,8 +100,10 @@ def _main(model: str, rows: str, target: str) -> None:
     from mlops_magics import evidence
 
     found = answer(Path(model), evidence.snapshots.read(Path(rows)))
-    parts = {"predictions": found.predictions, "probabilities": found.probabilities}
-    np.savez(target, **{k: v for k, v in parts.items() if v is not None})
+    if found.probabilities is None:
+        np.savez(target, predictions=found.predictions)
+    else:
+        np.savez(target, predictions=found.predictions, probabilities=found.probabilities)
 
 
 if __name__ == "__main__":

@@ -74,9 +74,7 @@ class Original:
         if not script:
             return cells, ""
         path = self.folder / script
-        before = (
-            f"import sys\n__file__ = {str(path)!r}\nsys.path.insert(0, {str(path.parent)!r})"
-        )
+        before = f"import sys\n__file__ = {str(path)!r}\nsys.path.insert(0, {str(path.parent)!r})"
         if (self.record.get("cell") or {}).get("script"):
             # `mlops train NAME SCRIPT`: what opened the run does not stand in the script.
             cells[-1]["source"] = f"{self._opening()}\n{cells[-1]['source']}"

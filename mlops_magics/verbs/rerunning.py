@@ -1,0 +1,98 @@
+"""Running recorded cells again: a fresh kernel, a store of its own, the recorded data at hand."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops_magics import settings
+from mlops_magics.store.seeding import Aside
+from mlops_magics.verbs import session
+from mlops_magics.verbs.executing import Finish, Ready, read_steps, variables
+from mlops_magics.verbs.originals import Original
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+    from mlops_magics.notebooks.fresh import Fresh
+    from mlops_magics.notebooks.running import Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Again:
+    """What became of the cells.
+
+    Attributes
+    ----------
+    run_id : str
+        The training's run in the store aside; empty where none was finished.
+    digest : str
+        Of the sealed notebook.
+    """
+
+    outcome: Outcome
+    run_id: str
+    digest: str
+    warnings: tuple[str, ...] = ()
+
+
+def run(
+    original: Original,
+    notebook: NotebookNode,
+    *,
+    params: Mapping[str, Any],
+    aside: Aside,
+    scratch: Path,
+    target: Path,
+    timeout: float | None,
+    fresh: Fresh | None,
+    arguments: Mapping[str, Any],
+) -> Again:
+    """Run the notebook and seal it at `target`; the user's store is not touched.
+
+    Parameters
+    ----------
+    scratch : Path
+        A folder for what is not kept.
+    fresh : Fresh, optional
+        The environment to run in; by default this process's.
+    """
+    from mlops_magics.notebooks import files, kernels, running
+
+    source = scratch / target.name
+    files.write(source, files.text_of(notebook).encode("utf-8", "backslashreplace"))
+    event, journal = str(uuid.uuid4()), scratch / "steps.jsonl"
+    ids = {run_id: aside.seed(run_id) for run_id in reversed(original.prepared)}
+    dataset = original.dataset
+    plan = running.Plan(
+        notebook=notebook,
+        kernel=fresh.kernel if fresh else kernels.find(notebook),
+        params=params,
+        environment={
+            **variables(target, event, journal),
+            **aside.environment,
+            **({session.PREPARED: ids[dataset.run_id]} if dataset else {}),
+            **(fresh.environment if fresh else {}),
+        },
+        timeout=timeout,
+        folder=str(original.folder),
+    )
+    ready = Ready(plan, source, target, settings.load().keys)
+    outcome = running.run(plan, ready.save, meanwhile=ready.prepare)
+    steps = read_steps(journal)
+    finish = Finish(ready, outcome, event, arguments, steps)
+    digest, _ = finish.seal("", verb="reproduce")
+    ended = [
+        str(s["run_id"])
+        for s in steps
+        if (s["verb"], s["experiment"], s["status"]) == (original.verb, original.name, "finished")
+    ]
+    return Again(
+        outcome=outcome,
+        run_id=ended[-1] if ended else "",
+        digest=digest,
+        warnings=tuple(finish.warnings),
+    )
