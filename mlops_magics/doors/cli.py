@@ -12,7 +12,7 @@ from typing import Any
 
 import mlops_magics
 from mlops_magics.doors import progress
-from mlops_magics.errors import MlopsError, UnknownName
+from mlops_magics.errors import Interrupted, MlopsError, UnknownName
 from mlops_magics.records import Record
 from mlops_magics.verbs import declaration
 
@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MlopsError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"Interrupted. {error}".rstrip(), file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -54,7 +54,7 @@ def _run(name: str, words: list[str]) -> int:
         return 0
     as_json, quiet = "--json" in before_dashes, "--quiet" in before_dashes
     bound = parsing.parse(name, [w for w in words if w not in ("--json", "--quiet")])
-    if not found.code:
+    if not found.runs_code:
         from mlops_magics.notebooks import headless
 
         headless.lighten()  # this process is ours alone
@@ -65,6 +65,9 @@ def _run(name: str, words: list[str]) -> int:
             redirect_stdout(sys.stderr if as_json else sys.stdout),
         ):
             record = found.function(*bound.args, **bound.kwargs)
+    except Interrupted as stopped:
+        show(stopped.record, as_json)
+        raise
     except (MlopsError, KeyboardInterrupt):
         raise
     except Exception as error:
@@ -84,7 +87,7 @@ def show(record: Any, as_json: bool) -> int:
 
 def _foreign(error: Exception, found: declaration.Declaration) -> int:
     """An exception that is not ours: whole when the user's code raised it, else one sentence."""
-    if found.code:
+    if found.runs_code:
         frames: TracebackType | None = error.__traceback__
         ours = os.path.dirname(mlops_magics.__file__)
         while frames is not None and frames.tb_frame.f_code.co_filename.startswith(ours):

@@ -18,7 +18,7 @@ from IPython.display import display
 from mlops_magics import evidence, store
 from mlops_magics.doors import live
 from mlops_magics.doors.watching import Watch
-from mlops_magics.errors import MlopsError, StepFailed
+from mlops_magics.errors import Interrupted, MlopsError, StepFailed
 from mlops_magics.verbs import declaration, session
 from mlops_magics.verbs.declaration import Declaration
 
@@ -53,9 +53,16 @@ class VerbMagic:
             return self.original(line)  # IPython's own magic of that name
         from mlops_magics.doors import notebook
 
+        __tracebackhide__ = True
         if self.found.code and cell is not None:
             return self._run_code(line, cell)
-        return notebook.call(self.found, line, cell, self.shell.user_ns)
+        if self.found.runs_code and cell is not None:
+            cell = self.shell.transform_cell(cell)  # !commands become Python
+        try:
+            return notebook.call(self.found, line, cell, self.shell.user_ns)
+        except Interrupted as stopped:
+            display(stopped.record)
+            raise
 
     def _run_code(self, line: str, cell: str) -> Any:
         """The body run in place; reached through `run_cell_magic`, not from a typed cell."""

@@ -6,7 +6,7 @@ import inspect
 import sys
 from typing import Any
 
-from mlops_magics import flavors
+from mlops_magics import evidence, flavors
 from mlops_magics.doors import parsing, progress
 from mlops_magics.errors import WrongUsage
 from mlops_magics.records import Record, Run
@@ -15,6 +15,7 @@ from mlops_magics.verbs.declaration import Declaration
 
 def call(found: Declaration, line: str, cell: str | None, namespace: dict[str, Any]) -> Any:
     """Run a verb; bind what it binds and return its record, which the notebook displays."""
+    __tracebackhide__ = True
     words = parsing.split(line)
     if "--help" in words or "-h" in words:
         print(parsing.help_text(found.name))
@@ -36,6 +37,7 @@ def call(found: Declaration, line: str, cell: str | None, namespace: dict[str, A
 
 def bind(found: Declaration, line: str, cell: str | None, namespace: dict[str, Any]) -> Any:
     """Call the verb with what the line says, variables in the place of their names."""
+    __tracebackhide__ = True
     words = [w for w in parsing.split(line) if w not in ("--json", "--quiet")]
     bound = parsing.parse(found.name, words)
     for parameter, kind in parsing.references(found.name).items():
@@ -64,6 +66,8 @@ def _stands_for(kind: str, value: Any) -> bool:
         return True
     if kind == "model":
         return value is not None and flavors.recognise(value) is not None
+    if kind == "figure":
+        return evidence.figures.is_figure(value)
     if kind == "data":
         pair = isinstance(value, tuple) and len(value) == 2
         return hasattr(value, "shape") or hasattr(value, "columns") or pair

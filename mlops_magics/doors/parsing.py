@@ -94,7 +94,8 @@ def _parsable(hint: Any) -> Any:
     origin = get_origin(hint)
     if origin in (typing.Union, UnionType):
         choices = [a for a in get_args(hint) if a is not type(None)]
-        return str if str in choices else _parsable(choices[0])
+        first = str if str in choices else _parsable(choices[0])
+        return first | None if type(None) in get_args(hint) else first
     if origin in (Sequence, list, tuple) and origin is not tuple:
         return list[_parsable(get_args(hint)[0])]  # type: ignore[misc]
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):

@@ -26,7 +26,7 @@ class Reference:
     ``kind`` is what a name stands for elsewhere, which is what completion offers.
     """
 
-    kind: Literal["data", "model", "deployment", "dataset", "notebook", "record"]
+    kind: Literal["data", "model", "deployment", "dataset", "notebook", "record", "figure"]
 
 
 #: A DataFrame, an array, ``(X, y)``, a path, a URI, or the name of a prepared dataset.
@@ -53,6 +53,11 @@ class Declaration:
     function: Callable[..., Any]
     body: str | None = None
     code: bool = False
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether the user's own code is run, so that an exception may be theirs."""
+        return self.code or self.body == "code"
 
     @property
     def summary(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mlops_magics import evidence
@@ -86,14 +86,16 @@ def trace(source: str = "", cell: Mapping[str, Any] | None = None) -> Lineage:
     source : str
         The code, for a script or a block outside a notebook.
     cell : mapping, optional
-        What its door knows of it: ``raw`` (as typed) or ``script`` (a path).
+        What its door knows of it: ``raw`` (as typed), ``script`` (a path), or ``written``: code
+        that stands for the cell which has run, such as the best trial's for a search.
     """
     known = dict(cell or {})
     log = session.cells()
     try:
         if "script" in known or log is None or not log.executions:
             return _of_one(known.get("raw") or source, str(known.get("script", "")))
-        return _of_notebook(log)
+        found = _of_notebook(log)
+        return _ending(found, str(known["written"])) if "written" in known else found
     except Exception as error:  # code that this analysis is not ready for must not cost the run
         return Lineage(
             "unknown",
@@ -139,6 +141,17 @@ def _of_notebook(log: Log) -> Lineage:
         tuple(change.body() for change in changes),
         tuple(_notes(executions, flow, slice, notebook)),
     )
+
+
+def _ending(found: Lineage, source: str) -> Lineage:
+    """With other code in the place of the cell that has run."""
+    written = Execution(source=source, code=source, status="finished")
+    last = {
+        **found.cells[-1],
+        "source": evidence.secrets.Masker()(source),
+        "digest": written.digest,
+    }
+    return replace(found, cells=(*found.cells[:-1], last))
 
 
 def _with_changes(judgement: Judgement, changed: Sequence[str]) -> Judgement:

@@ -125,7 +125,6 @@ class Loop:
             trial, error = outcome.trial, outcome.error
             self.kept.end(number, trial)
         self.told(trial)
-        self._tell(trial)
         if isinstance(error, KeyboardInterrupt):
             raise error
         if trials.state(trial) != "failed":
@@ -141,6 +140,7 @@ class Loop:
                 f"The first {self._failed} trials all failed; the last: "
                 f"{trial.user_attrs.get(trials.REASON, 'no reason known')}."
             )
+        self._tell(trial)
 
     def _tell(self, trial: Any) -> None:
         now = time.monotonic()

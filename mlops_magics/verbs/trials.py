@@ -173,8 +173,8 @@ def check_choices(trial: optuna.trial.FrozenTrial) -> None:
         for choice in getattr(distribution, "choices", ()):
             if not (choice is None or isinstance(choice, bool | int | float | str)):
                 raise WrongUsage(
-                    f"The choices of {name!r} hold a {type(choice).__name__}; a choice is a text, "
-                    "a number, True, False or None.",
+                    f"A choice of {name!r} is of type {type(choice).__name__}; it can be a text, a "
+                    "number, True, False or None.",
                     "Choose by name, and look the object up in a dict.",
                 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -72,7 +73,9 @@ class Result:
         except BaseException as error:
             training.close(error)
             raise
-        self.trained = training.close(None, {"raw": source})
+        self.trained = training.close(
+            None, {"raw": source, "written": _cell(name, options, source)}
+        )
         self.warnings += self.trained.warnings
 
     def record(self, status: str) -> Tuning:
@@ -158,6 +161,15 @@ class Result:
         except (ValueError, RuntimeError):  # nothing varies, or not in a way that can be told apart
             return {}
         return {str(k): float(v) for k, v in found.items()}
+
+
+def _cell(name: str, options: Mapping[str, Any], source: str) -> str:
+    """The cell that trains the best model by itself."""
+    words = ["%%train", name]
+    for option in ("data", "metric", "model"):
+        if isinstance(options[option], str) and options[option]:
+            words += [f"--{option}", shlex.quote(options[option])]
+    return f"{' '.join(words)}\n{source}"
 
 
 def _source(aim: Objective, params: Mapping[str, Any]) -> str:

@@ -171,6 +171,7 @@ def tune(
                 )
             result.train_best(name, options)
         except KeyboardInterrupt:
+            runs.flush()
             raise Interrupted(
                 f"{kept.done} of {trials} trials are done and kept; the same with --resume goes "
                 "on.",
