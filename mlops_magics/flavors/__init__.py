@@ -7,6 +7,7 @@ prediction server needs neither MLflow nor its second of imports.
 Nothing here imports a framework before one of its models is met.
 """
 
+from mlops_magics.flavors import plain, unpicklable
 from mlops_magics.flavors.base import Flavor, Input, Param, Predictor, Reader, Report, Saving
 from mlops_magics.flavors.folder import ModelFolder, digest
 from mlops_magics.flavors.registry import load, recognise, watching
@@ -22,6 +23,8 @@ __all__ = [
     "Saving",
     "digest",
     "load",
+    "plain",
     "recognise",
+    "unpicklable",
     "watching",
 ]

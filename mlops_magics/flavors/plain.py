@@ -61,6 +61,25 @@ def column(values: Any) -> np.ndarray:
     return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
 
 
+def rows(X: Any) -> Any:
+    """Rows as everybody takes them: a tensor as an array, everything else as it is."""
+    return X.detach().cpu().numpy() if hasattr(X, "detach") else X
+
+
+def truth(y: Any) -> Any:
+    """The truth, one value a row: a column (n, 1) as its values, one-hot rows as their place."""
+    y = rows(y)
+    if getattr(y, "ndim", 1) != 2:
+        return y
+    import numpy as np
+
+    array = np.asarray(y)
+    if array.shape[1] == 1:
+        return array[:, 0]
+    one_hot = np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all()
+    return array.argmax(axis=1) if one_hot else y
+
+
 def _flat(values: Any) -> np.ndarray:
     import numpy as np
 

@@ -46,8 +46,12 @@ class SklearnFlavor(Flavor):
         return "regression" if is_regressor(obj) else "none"
 
     def params(self, obj: Any) -> dict[str, Any]:
-        """All hyperparameters, nested ones as ``step__name``; an estimator by its class."""
-        return plain.values(obj.get_params(deep=True))
+        """All hyperparameters, nested ones as ``step__name``; an estimator by its class.
+
+        Of a search also what it chose, as ``best__name``.
+        """
+        best: dict[str, Any] = getattr(obj, "best_params_", {})
+        return plain.values({**obj.get_params(deep=True), **{f"best__{k}": best[k] for k in best}})
 
     def describe(self, obj: Any) -> str:
         """The estimator that learns, and what it stands in."""
@@ -102,6 +106,21 @@ class SklearnFlavor(Flavor):
         """Whether it has ``predict_proba``."""
         return self.classes(obj) is not None and hasattr(obj, "predict_proba")
 
+    def history(self, obj: Any) -> Iterator[tuple[str, float, int]]:
+        """The losses and scores by iteration that networks and boosting keep when they learn."""
+        learner = _learner(obj)
+        for attribute, name in _KEPT.items():
+            values = getattr(learner, attribute, None)
+            for at, value in enumerate(() if values is None else values):
+                yield name, float(value), at
+
+    def evidence(self, obj: Any) -> dict[str, Any]:
+        """What a search tried, and how each candidate did."""
+        tried = getattr(_searched(obj), "cv_results_", None)
+        if tried is None:
+            return {}
+        return {"cv_results": {k: [plain.value(v) for v in tried[k]] for k in tried}}
+
     def saving(self, obj: Any, scratch: Path) -> Saving:
         """skops where every type is on our list; else cloudpickle, and why, in the metadata."""
         arguments, metadata = skops.options(obj)
@@ -122,6 +141,29 @@ class SklearnFlavor(Flavor):
 
             return trust.load(file)
         return pickles.load(file)
+
+
+#: Attribute → what its values are called.
+_KEPT = {
+    "loss_curve_": "loss",
+    "validation_scores_": "validation_score",
+    "train_score_": "train_score",
+    "validation_score_": "validation_score",
+    "oob_scores_": "oob_score",
+}
+
+
+def _searched(obj: Any) -> Any:
+    """The search in a pipeline, or the model itself."""
+    steps = getattr(obj, "steps", None)
+    return _searched(steps[-1][1]) if steps else obj
+
+
+def _learner(obj: Any) -> Any:
+    """The estimator that learns: the last step, the best of a search."""
+    inner = _searched(obj)
+    best = getattr(inner, "best_estimator_", None)
+    return inner if best is None else _learner(best)
 
 
 def _is_estimator(obj: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mlops_magics import flavors
@@ -56,20 +57,23 @@ def find(
         if not name.startswith("_") and (before.get(name) != id(value) or name in order)
     }
     found: dict[int, tuple[str, Any, Flavor]] = {}
-    unfitted = []
+    unfitted: list[str] = []
+    unknown: list[str] = []
     # The name bound last in the code comes last here, and names of one object count once.
     for name in sorted(touched, key=lambda n: order.get(n, -1)):
         flavor = flavors.recognise(touched[name])
-        if flavor is None or isinstance(touched[name], type):
+        if flavor is None:
+            if before.get(name) != id(touched[name]) and _looks_like_a_model(touched[name]):
+                unknown.append(name)
             continue
         if not flavor.is_fitted(touched[name]):
             unfitted.append(name)
             continue
         found[id(touched[name])] = (name, touched[name], flavor)
-    inner = {id(part) for _, model, _ in found.values() for part in _parts(model)}
+    inner = {id(part) for _, model, flavor in found.values() for part in flavor.parts(model)}
     outer = [entry for key, entry in found.items() if key not in inner]
     if not outer:
-        return Fitted(notes=(_nothing(unfitted),))
+        return Fitted(notes=(_nothing(touched, unfitted, unknown),))
     name, model, flavor = outer[-1]
     others = [n for n, _, _ in outer[:-1]]
     note = (
@@ -78,7 +82,25 @@ def find(
         if others
         else ""
     )
-    return Fitted(model, flavor, name, (note,) if note else ())
+    later = [n for n in unknown if order.get(n, -1) > order.get(name, -1)]
+    notes = [note, *(_not_known(n, touched[n]) for n in later[-1:])]
+    return Fitted(model, flavor, name, tuple(filter(None, notes)))
+
+
+def unsaved(model: Any, error: Exception) -> str:
+    """Why a model could not be saved, and what to do: the part of it that is to blame."""
+    part = flavors.unpicklable.culprit(model)
+    why = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    way = (
+        f"{part} can't be pickled. Delete it before the cell ends, make it when it is needed, or "
+        "leave it out in __getstate__"
+        if part
+        else why
+    )
+    return (
+        f"The model could not be saved: {way}. The run and its metrics stand, but no version was "
+        "registered."
+    )
 
 
 def _named(namespace: Mapping[str, Any], wanted: str) -> Fitted:
@@ -90,14 +112,41 @@ def _named(namespace: Mapping[str, Any], wanted: str) -> Fitted:
     if flavor is None:
         raise WrongUsage(
             f"{wanted!r} is a {type(model).__name__}, and no installed flavor knows it as a model.",
-            "A flavor plugin can add it: see `mlops_magics.flavors`.",
+            _HOW_TO_ADD,
         )
     if not flavor.is_fitted(model):
         raise WrongUsage(f"{wanted!r} is not fitted.", "Fit it in the cell.")
     return Fitted(model, flavor, wanted)
 
 
-def _nothing(unfitted: list[str]) -> str:
+_HOW_TO_ADD = (
+    "Wrap it in a mlflow.pyfunc.PythonModel, or register a Flavor for its class (entry point group "
+    "mlops_magics.flavors; mlops_magics.testing.FlavorContract tests it)."
+)
+
+
+def _looks_like_a_model(value: Any) -> bool:
+    """Whether it predicts, or is fitted and is no step of scikit-learn's that comes before."""
+    kind = type(value)
+    if isinstance(value, type | ModuleType) or kind.__module__.startswith(("scipy.", "optuna.")):
+        return False
+    if callable(getattr(kind, "predict", None)):
+        return True
+    return callable(getattr(kind, "fit", None)) and not flavors.plain.derives(
+        value, "sklearn", "BaseEstimator"
+    )
+
+
+def _not_known(name: str, value: Any) -> str:
+    return (
+        f"{name!r} looks like a model, and no installed flavor knows the class "
+        f"{type(value).__module__}.{type(value).__qualname__}. {_HOW_TO_ADD}"
+    )
+
+
+def _nothing(touched: Mapping[str, Any], unfitted: list[str], unknown: list[str]) -> str:
+    if unknown:
+        return f"{_not_known(unknown[-1], touched[unknown[-1]])} No version was registered."
     if unfitted:
         return f"{unfitted[-1]!r} is a model and is not fitted, so no version was registered."
     return (
@@ -125,13 +174,3 @@ def _walk(node: ast.AST) -> Iterator[ast.AST]:
     for child in ast.iter_child_nodes(node):
         yield child
         yield from _walk(child)
-
-
-def _parts(model: Any) -> Iterator[Any]:
-    """The models that a model is made of: steps of a pipeline, the best of a search."""
-    with_params = getattr(model, "get_params", None)
-    if callable(with_params):
-        yield from with_params(deep=True).values()
-    yield from (
-        (v for k, v in vars(model).items() if k.endswith("_")) if hasattr(model, "__dict__") else ()
-    )

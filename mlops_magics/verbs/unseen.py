@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from mlops_magics import evidence, goals, store
-from mlops_magics.errors import WrongUsage
+from mlops_magics import evidence, flavors, goals, store
+from mlops_magics.errors import BadData, WrongUsage
 from mlops_magics.records import Dataset
 from mlops_magics.verbs import session
 
@@ -93,46 +93,49 @@ class Unseen:
 
     def measure(self, model: Any, flavor: Flavor, metric: str = "") -> Measured:
         """Metrics of `model` on these rows, and its signature; what can't be measured is said."""
+        told = flavor.task(model)
         if self.X is None:
-            return Measured(task=flavor.task(model) or "none")
-        X = self.X
+            return Measured(task=told or "none")
+        X, y = flavors.plain.rows(self.X), flavors.plain.truth(self.y)
         if (columns := list(flavor.columns(model))) and hasattr(X, "columns"):
             if missing := [c for c in columns if c not in X.columns]:
                 note = (
                     f"The model needs the column {missing[0]!r}, which X_test lacks: metrics were "
                     "not measured."
                 )
-                return Measured(task=flavor.task(model) or "none", notes=[note])
+                return Measured(task=told or "none", notes=[note])
             X = X[columns]
         example = _example(X)
         try:
-            facts = flavor.observe(model, X, self.y)
+            facts, unknown = _observed(flavor, model, X, y)
             predictor = flavor.predictor(model, facts)
             predictions = predictor.predict(X)
             signature = store.versions.infer_signature(example, predictions[:EXAMPLE_ROWS])
             scores = predictor.scores(X)
-            if predictions.shape != (len(self.y),):
-                raise ValueError(f"it answers {len(self.y)} rows by shape {predictions.shape}")
         except Exception as error:  # the user's model, on the user's rows
             note = (
                 f"The model can't predict X_test ({type(error).__name__}: "
                 f"{(str(error).splitlines() or [''])[0]}): metrics were not measured."
             )
-            return Measured(task=flavor.task(model) or "none", notes=[note])
+            return Measured(task=told or "none", notes=[note])
         measured = Measured(task=predictor.task, signature=signature, example=example, facts=facts)
+        if unknown:
+            return replace(measured, notes=[f"{unknown} Metrics were not measured."])
+        if predictions.shape != (len(y),):
+            note = f"The model answers {len(y)} rows by shape {predictions.shape}: no metrics."
+            return replace(measured, notes=[note])
         if predictor.task not in ("classification", "regression"):
             note = f"A {type(model).__name__} neither classifies nor predicts numbers: no metrics."
             return replace(measured, notes=[note])
         task = cast(Literal["classification", "regression"], predictor.task)
         names = [*goals.metrics.default_metrics(task), *([metric] if metric else [])]
-        answers = (task, self.y, predictions, scores, predictor.classes, self.positive)
+        answers = (task, y, predictions, scores, predictor.classes, self.positive)
         values = goals.metrics.measure(*answers, dict.fromkeys(names))
         notes = [f"{name} was not measured: {why}" for name, why in values.undefined.items()]
-        if not flavor.task(model):
-            notes.insert(
-                0,
-                f"A {type(model).__name__} does not say what it does; by y_test it was taken as "
-                f"a {task}. An attribute task = 'regression' or 'classification' decides it.",
+        if not told:
+            notes.append(
+                f"A {type(model).__name__} does not say what it does; by y_test it was taken for "
+                f"{task}. An attribute task = 'regression' or 'classification' decides it."
             )
         curves = goals.curves.curves(*answers)
         return replace(measured, metrics=dict(values), curves=curves, notes=notes)
@@ -182,6 +185,14 @@ def _joined(X: Any, y: Any, dataset: Dataset | None) -> Any:
     whole = X.assign(**{str(dataset.target): y})
     order = [c.name for c in dataset.schema if c.name in whole.columns]
     return whole[order]
+
+
+def _observed(flavor: Flavor, model: Any, X: Any, y: Any) -> tuple[Mapping[str, Any], str]:
+    """What the flavor observes of the model, and what it could not make out."""
+    try:
+        return flavor.observe(model, X, y), ""
+    except BadData as error:
+        return {"mlops.task": "none"}, str(error)
 
 
 def _example(X: Any) -> Any:
