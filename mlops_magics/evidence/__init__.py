@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mlops_magics.evidence import (
         alterations,
         canonical,
+        cell_changes,
         cells,
         code,
         columns,
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
         environment,
         escapes,
         features,
+        figures,
         installed,
         keys,
         leakage,
@@ -44,6 +46,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     [
         "alterations",
         "canonical",
+        "cell_changes",
         "cells",
         "code",
         "columns",
@@ -52,6 +55,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "environment",
         "escapes",
         "features",
+        "figures",
         "installed",
         "keys",
         "leakage",

@@ -13,12 +13,21 @@ from mlops_magics.records.operations import Deployment
 
 @dataclass(frozen=True, kw_only=True)
 class Overview(Record):
-    """Everything at a glance: models with aliases and verdicts, deployments, open work."""
+    """Everything at a glance: models with aliases and verdicts, deployments, open work.
+
+    Attributes
+    ----------
+    closed_runs : tuple of str
+        Runs of dead processes, now closed as killed.
+    delivered : tuple of str
+        Runs that were kept on this machine while the store was away, delivered now.
+    """
 
     store: str
     models: tuple[Mapping[str, Any], ...] = ()
     deployments: tuple[Deployment, ...] = ()
     closed_runs: tuple[str, ...] = ()
+    delivered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlops_magics")
 
+#: Seconds that a store is given to answer.
+PATIENCE = 5.0
+
 
 def connect(settings: Settings | None = None) -> MlflowClient:
     """A client of the store that the settings name; the user's own `mlflow` calls go there too.
@@ -58,15 +61,24 @@ def check() -> None:
     Raises
     ------
     StoreUnreachable
-        If its server does not answer or its file is gone.
+        If its server does not answer, or its file is gone or locked.
     """
     options = settings_.load()
     if options.tracking_uri.startswith(("http://", "https://")):
         _ask(options.tracking_uri)
-    file = options.database
-    if file is not None and not (file.is_file() and file.stat().st_size):
+    if (file := options.database) is None:
+        return
+    if not (file.is_file() and file.stat().st_size):
         # SQLite would begin an empty file in its place.
         raise StoreUnreachable(f"The store's file {file} is gone.", "Put it back.")
+    try:
+        with closing(sqlite3.connect(file, timeout=PATIENCE)) as connection:
+            connection.execute("BEGIN IMMEDIATE").connection.rollback()
+    except sqlite3.Error as error:
+        raise StoreUnreachable(
+            f"The store's file {file} can't be written: {reason_of(error)}.",
+            "Another program may hold it.",
+        ) from error
 
 
 def prepare(settings: Settings) -> None:
@@ -106,7 +118,7 @@ def _open(uri: str, artifacts: str) -> MlflowClient:
 
 def _ask(uri: str) -> None:
     try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=5):  # noqa: S310  # scheme checked by the caller
+        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=PATIENCE):  # noqa: S310  # scheme checked by the caller
             pass
     except urllib.error.HTTPError:
         return  # it answers, if only to ask for a password

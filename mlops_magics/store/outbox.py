@@ -158,7 +158,7 @@ class Parcel:
         """
         from mlops_magics.store import journal
 
-        with self._alone(timeout=60):
+        with self.alone(timeout=60):
             self.add(status=status, ended=_now())
             (self.folder / _CLOSED).touch()
             # From here on the parcel tells how the run ended, whenever the store hears of it.
@@ -174,12 +174,13 @@ class Parcel:
             If the store does not take it; it stays.
         """
         try:
-            with self._alone(timeout=0):
+            with self.alone(timeout=0):
                 return self._deliver(late=True) if self.folder.is_dir() else None
         except Timeout:
             return None
 
-    def _alone(self, timeout: float) -> FileLock:
+    def alone(self, timeout: float) -> FileLock:
+        """Held by whoever delivers it."""
         return FileLock(self.folder.with_suffix(".lock"), timeout=timeout)
 
     def _deliver(self, *, late: bool) -> Delivered:
@@ -256,6 +257,12 @@ def kept() -> list[Parcel]:
         return []
     closed = sorted(folder().glob(f"*/{_CLOSED}"), key=lambda mark: mark.stat().st_mtime)
     return [Parcel(mark.parent.name) for mark in closed]
+
+
+def find(run_id: str) -> Parcel | None:
+    """The parcel of a run that has ended and that the store has not taken."""
+    parcel = Parcel(run_id)
+    return parcel if (parcel.folder / _CLOSED).exists() else None
 
 
 def deliver_kept() -> list[Delivered]:

@@ -82,6 +82,8 @@ def _folder_name(name: str) -> str:
 
 def start(experiment: str, *, name: str, verb: str, tags: Mapping[str, Any]) -> str:
     """Open a run and note it in the journal; returns its id."""
+    connect()  # opened for the first time it is made; from then on it has to be there
+    opening.check()
     identifier = experiment_id(experiment)
     with reaching("open a run") as client:
         run = client.create_run(
@@ -197,6 +199,26 @@ def log_history(run_id: str, points: Sequence[Sequence[Any]], model_id: str | No
                 for k, v, step, when in points[at : at + _METRICS]
             ]
             client.log_batch(run_id, metrics=block)
+
+
+def add_metrics(run_id: str, metrics: Mapping[str, float], step: int | None) -> None:
+    """Add metrics to a run, at an iteration or (`None`) after the last one of each."""
+    with reaching("take metrics") as client:
+        now = int(time.time() * 1000)
+        points = []
+        for name, value in metrics.items():
+            place = step
+            if place is None:
+                known = client.get_metric_history(run_id, name)
+                place = max((m.step for m in known), default=0)
+            points.append((name, float(value), place, now))
+        log_history(run_id, points)
+
+
+def experiment_name(identifier: str) -> str:
+    """The name of an experiment."""
+    with reaching("give an experiment") as client:
+        return str(client.get_experiment(identifier).name)
 
 
 def short_param(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -16,6 +17,25 @@ Point = tuple[str, float, int, int]
 STORED = 10_000
 #: So many values of one metric are drawn.
 DRAWN = 120
+
+
+#: What MLflow takes as the name of a metric.
+_NAME = re.compile(r"[/\w.\- :]{1,250}")
+
+
+def check_metric(name: str) -> None:
+    """Make sure that a metric may be called so.
+
+    Raises
+    ------
+    WrongUsage
+        If it may not; says what is allowed.
+    """
+    if not _NAME.fullmatch(name):
+        raise WrongUsage(
+            f"{name!r} can't be the name of a metric: up to 250 letters, digits and '/_.-: ' are "
+            "allowed."
+        )
 
 
 @dataclass
@@ -99,7 +119,7 @@ class Live:
         Raises
         ------
         WrongUsage
-            If the value is no number.
+            If the value is no number, or no metric may be called so.
         """
         try:
             number = float(value)
@@ -115,6 +135,7 @@ class Live:
                 step = series.last[2] + 1 if series else 0
             point = (name, number, int(step), now)
             if series is None:
+                check_metric(name)
                 series = self._series[name] = Series(point)
             if series.add(point):
                 self._waiting.append(point)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlops_magics.errors import WrongUsage
+
 
 @dataclass(frozen=True)
 class Option:
@@ -16,3 +18,17 @@ class Option:
     """
 
     names: tuple[str, ...]
+
+
+def pair(text: str) -> tuple[str, str]:
+    """The key and the value of a ``KEY=VALUE`` word.
+
+    Raises
+    ------
+    WrongUsage
+        If it is none.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise WrongUsage(f"{text!r} is no KEY=VALUE pair.", "For example team=risk.")
+    return key, value

@@ -13,18 +13,23 @@ from mlops_magics.verbs.declaration import verb
 def status() -> Overview:
     """Show models, aliases, last verdicts, deployments and their health.
 
-    Runs whose process is gone are closed as killed, and named.
+    Runs whose process is gone are closed as killed, and runs that were kept while the store was
+    away are delivered; both are named.
 
     Returns
     -------
     Overview
     """
     closed = store.outbox.sweep()
+    delivered = store.outbox.deliver_kept()
+    kept = [f"Run {p.run_id} is kept in {p.folder}: not delivered." for p in store.outbox.kept()]
     return Overview(
         store=settings.load().tracking_uri,
         models=tuple(_model(name) for name in store.versions.names()),
         deployments=tuple(targets.state.all()),
         closed_runs=tuple(closed),
+        delivered=tuple(d.run_id for d in delivered),
+        warnings=(*(n for d in delivered for n in d.notes), *kept),
     )
 
 

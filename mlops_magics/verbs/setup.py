@@ -91,7 +91,8 @@ def doctor() -> Diagnosis:
     """
     options = settings.load()
     checks = [
-        _guarded(check, options) for check in (_python, _store, _keys, _kernel, _disk, _clock)
+        _guarded(check, options)
+        for check in (_python, _store, _outbox, _keys, _kernel, _disk, _clock)
     ]
     return Diagnosis(checks=(*checks, *_optional()))
 
@@ -116,6 +117,17 @@ def _store(options: Settings) -> Check:
     took = time.perf_counter() - began
     found = f"{options.tracking_uri} answers in {took:.2f} s and knows {count} models"
     return Check(name="store", passed=True, found=found)
+
+
+def _outbox(_: Settings) -> Check:
+    kept = len(store.outbox.kept())
+    return Check(
+        name="outbox",
+        passed=not kept,
+        found=f"{kept} runs wait for the store" if kept else "no run waits for the store",
+        remedy=f"`mlops status` delivers what is in {store.outbox.folder()}." if kept else "",
+        required=False,
+    )
 
 
 def _keys(options: Settings) -> Check:

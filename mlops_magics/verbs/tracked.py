@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mlops_magics import store
-from mlops_magics.errors import MlopsError, WrongUsage
+from mlops_magics import flavors, store
+from mlops_magics.errors import MlopsError, StoreUnreachable, WrongUsage
 from mlops_magics.records import Run
-from mlops_magics.verbs import fitted, lineage, session, unseen
+from mlops_magics.verbs import fitted, iterations, lineage, session, unseen
 from mlops_magics.verbs.live import Live, Now
+from mlops_magics.verbs.options import pair
 from mlops_magics.verbs.pulse import Pulse
 from mlops_magics.verbs.steps import Step
 
 if TYPE_CHECKING:
     from mlops_magics.flavors import Flavor
+
+
+_open: list[Training] = []
+
+
+def current() -> Training | None:
+    """The training run that is open in this process, the innermost of several."""
+    return _open[-1] if _open else None
 
 
 class Training:
@@ -44,12 +54,14 @@ class Training:
         self.live = Live()
         self.shown: Callable[[Now], None] | None = None
         self._pulse = Pulse(self._beat)
+        self._watching = ExitStack()
         self._frame: FrameType | None = None
         self._source = ""
         self._namespace: Mapping[str, Any] = {}
         self._before: dict[str, int] = {}
         self._step: Step | None = None
         self._outer = ""
+        self._noted: dict[str, Any] = {}
 
     # A door that owns the code (a cell, a script) opens and closes; `with` does it by frame.
 
@@ -66,14 +78,20 @@ class Training:
         self._namespace, self._source = namespace, source
         self._before = {k: id(v) for k, v in namespace.items()}
         self._unseen = unseen.find(self.options["data"], self.options["metric"])
-        tags = dict(_pair(t) for t in self.options["tag"])
+        tags = dict(pair(t) for t in self.options["tag"])
         step = Step("train", self.name, self.options)
         follows = [self._unseen.dataset.run_id] if self._unseen.dataset else []
         note = {"mlflow.note.content": self.options["message"]} if self.options["message"] else {}
         step.open(self.name, follows, {**tags, **note})
-        self._outer = store.runs.activate(step.run_id)
+        try:
+            self._outer = store.runs.activate(step.run_id)
+        except StoreUnreachable as error:
+            step.close("failed", error)
+            raise
         self._step, self.run_id = step, step.run_id
+        _open.append(self)
         self._pulse.start()
+        self._watching.enter_context(flavors.watching(self.live.report))
 
     def close(
         self, error: BaseException | None = None, cell: Mapping[str, Any] | None = None
@@ -87,6 +105,7 @@ class Training:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         # The code's own time and memory; what follows is our part.
         step.used = used = step.meter.read()
+        self._watching.close()
         self._pulse.stop()
         learned: dict[str, Any] = {"status": status}
         trouble: BaseException | None = error
@@ -106,6 +125,7 @@ class Training:
             raise
         finally:
             self._step = None
+            _open.remove(self)
             step.summary = {k: learned.get(k) for k in ("estimator", "metrics")}
             try:
                 step.close(status, trouble)
@@ -122,6 +142,33 @@ class Training:
         )
         session.remember_run(step.run_id, self.name)
         return self.record
+
+    def note(
+        self,
+        metrics: Mapping[str, float],
+        params: Mapping[str, Any],
+        tags: Mapping[str, Any],
+        files: Sequence[tuple[Path, str]],
+        step: int | None,
+    ) -> None:
+        """Add to the open run; `files` are places on this machine, by folder in the run."""
+        for name, value in metrics.items():
+            self.live.report(name, value, step)
+        if self._step is None:
+            return
+        for key, value in params.items():
+            if self._noted.setdefault(key, value) != value:
+                raise WrongUsage(
+                    f"The parameter {key!r} was logged as {self._noted[key]!r}; a parameter does "
+                    "not change.",
+                    "Log it by another name, or what changes as a metric.",
+                )
+        if params:
+            self._step.params(params)
+        if tags:
+            self._step.tags(tags)
+        for place, folder in files:
+            self._step.file(place, f"{folder}/{place.name}" if place.is_dir() else folder)
 
     def failed(self, error: MlopsError) -> Run:
         """The record of a run that could not be recorded whole, because of `error`."""
@@ -167,9 +214,12 @@ class Training:
             return {**facts, "warnings": (*warnings, *data.notes)}
 
         params = chosen.flavor.params(chosen.model)
-        step.params(params)
+        step.params({**params, **self._noted})
         measured = data.measure(chosen.model, chosen.flavor, self.options["metric"])
         step.metrics(measured.metrics)
+        step.points(iterations.kept(chosen.flavor, chosen.model, self.live))
+        for path, text in iterations.tables(chosen.flavor, chosen.model).items():
+            step.text(path, text)
         if measured.curves:
             step.json("mlops/curves.json", measured.curves)
         warnings += [*data.notes, *measured.notes]
@@ -228,10 +278,7 @@ class Training:
         except MlopsError:
             raise
         except Exception as error:  # whatever a framework raises while it saves
-            warnings.append(
-                f"The model could not be saved ({type(error).__name__}: {error}); the run and its "
-                "metrics stand, but no version was registered."
-            )
+            warnings.append(fitted.unsaved(model, error))
             return
         if reason := noted.get("mlops.cloudpickle_because"):
             warnings.append(f"Saved with cloudpickle: {reason}")
@@ -260,13 +307,6 @@ class Training:
 
 def _names(frame: FrameType) -> dict[str, Any]:
     return {**frame.f_globals, **frame.f_locals}
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise WrongUsage(f"The tag {text!r} is no KEY=VALUE pair.", "For example --tag team=risk.")
-    return key, value
 
 
 def _trust_of_code(step: Step) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from mlops_magics.doors.views import used
 from mlops_magics.doors.views.card import (
     Bars,
     Card,
@@ -12,7 +13,6 @@ from mlops_magics.doors.views.card import (
     Table,
     moment,
     percent,
-    seconds,
     short,
     show,
     size,
@@ -21,6 +21,7 @@ from mlops_magics.records import (
     Dataset,
     Deployment,
     History,
+    Logged,
     Package,
     Prediction,
     Promotion,
@@ -111,14 +112,12 @@ def run(record: Run) -> Card:
     metrics = Table(
         ("metric on unseen rows", "value"), [(k, float(v)) for k, v in record.metrics.items()]
     )
-    used = record.resources
     facts = {
         **({"model": f"{record.model} (@candidate)"} if record.model else {}),
         **({"estimator": record.estimator} if record.estimator else {}),
         **({"data": f"{record.dataset} {short(record.digest)}"} if record.dataset else {}),
         **record.trust,
-        "took": f"{seconds(record.duration)}, {seconds(used.get('cpu_s', 0))} of CPU, "
-        f"at most {size(used.get('peak_memory_bytes', 0))} of memory",
+        "took": used.line(record.resources),
         "parameters": f"{len(record.params)} recorded" if record.params else "none recorded",
     }
     return Card(
@@ -130,6 +129,23 @@ def run(record: Run) -> Card:
         (metrics,),
         record.warnings,
         f"run {record.run_id}",
+    )
+
+
+def logged(record: Logged) -> Card:
+    """What was added, and to which run."""
+    values = Table(
+        ("kind", "name", "value"),
+        [
+            *(("metric", k, show(float(v))) for k, v in record.metrics.items()),
+            *(("parameter", k, show(v)) for k, v in record.params.items()),
+            *(("tag", k, v) for k, v in record.tags.items()),
+            *(("file", f, "attached") for f in record.files),
+        ],
+    )
+    facts = {} if record.step is None else {"step": record.step}
+    return Card(
+        "Logged", record.name, None, "", facts, (values,), record.warnings, f"run {record.run_id}"
     )
 
 

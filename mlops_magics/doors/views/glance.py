@@ -33,6 +33,7 @@ def overview(record: Overview) -> Card:
         "Deployments",
     )
     notes = [f"Run {r} was left open by a dead process; now killed." for r in record.closed_runs]
+    notes += [f"Run {r} was kept on this machine; now delivered." for r in record.delivered]
     lead = "" if record.models else "No model yet: %prepare data, then %%train NAME."
     return Card(
         "Status", record.store, None, lead, {}, (models, deployments), [*notes, *record.warnings]

@@ -6,13 +6,22 @@ from collections.abc import Callable
 from typing import Any
 
 from mlops_magics import records
-from mlops_magics.doors.views import cards, comparisons, glance, reports
+from mlops_magics.doors.views import (
+    cards,
+    comparisons,
+    differences,
+    glance,
+    reports,
+    reproduction,
+    searches,
+)
 from mlops_magics.doors.views.card import Card
 from mlops_magics.records import Record
 
 _VIEWS: dict[type[Record], Callable[[Any], Card]] = {
     records.Dataset: cards.dataset,
     records.Run: cards.run,
+    records.Logged: cards.logged,
     records.Promotion: cards.promotion,
     records.History: cards.history,
     records.Package: cards.package,
@@ -23,7 +32,10 @@ _VIEWS: dict[type[Record], Callable[[Any], Card]] = {
     records.Execution: reports.execution,
     records.Retraining: reports.retraining,
     records.Verification: reports.verification,
+    records.Tuning: searches.tuning,
     records.Comparison: comparisons.comparison,
+    records.Changes: differences.changes,
+    records.Reproduction: reproduction.reproduction,
     records.Overview: glance.overview,
     records.Diagnosis: glance.diagnosis,
     records.Demo: glance.demo,
