@@ -40,7 +40,7 @@ def _positional(verb: str, place: int, namespace: Mapping[str, Any]) -> list[str
 
 
 def _of_kind(kind: str, namespace: Mapping[str, Any]) -> list[str]:
-    if kind == "model":
+    if kind in ("model", "record"):
         return store.offered.models()
     if kind == "deployment":
         return store.offered.deployments()

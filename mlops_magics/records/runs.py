@@ -147,22 +147,37 @@ class Changes(Record):
     Attributes
     ----------
     data : mapping
-        Whether it is the same, schema changes and, by column, how far the distributions differ.
+        ``same`` (``None`` where it is not known), ``before`` and ``after`` (name, digest, rows),
+        ``columns`` (``added`` and ``removed``, name → type, and ``retyped`` with name, before and
+        after),
+        ``split`` (what differs of it, ``[before, after]``), ``distributions`` (one a column, as
+        `monitor` has them) and ``compared`` (what these were read from).
     code : tuple of mapping
-        One per cell that was changed, added or removed, with its unified diff.
-    params, libraries, environment : mapping
+        One per cell that was ``changed``, ``added`` or ``removed`` (``change``), with its
+        ``number`` (``[before, after]``) and its unified ``diff``.
+    unchanged_cells : int
+        How many cells are the same in both.
+    git : mapping
+        ``commit`` and ``uncommitted`` where they differ, ``[before, after]``.
+    model, params, libraries, environment : mapping
         Name → ``[before, after]``; ``None`` where there was none.
+    imported : tuple of str
+        Those of the libraries that the training had imported.
     metrics : mapping
         Name → ``before``, ``after``, ``difference`` and ``better`` (``None`` where the direction
-        is not known or nothing changed).
+        is not known or nothing changed); the main one first.
     """
 
     a: str
     b: str
     data: Mapping[str, Any] = field(default_factory=dict)
     code: tuple[Mapping[str, Any], ...] = ()
+    unchanged_cells: int = 0
+    git: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     libraries: Mapping[str, Any] = field(default_factory=dict)
+    imported: tuple[str, ...] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

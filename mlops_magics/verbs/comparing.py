@@ -12,20 +12,16 @@ from mlops_magics.goals.directions import Direction
 from mlops_magics.records import Comparison, Run, Tuning
 from mlops_magics.store.leaderboard import Page, Scope
 from mlops_magics.verbs import session, standings
-from mlops_magics.verbs.declaration import Model, verb
+from mlops_magics.verbs.declaration import verb
+from mlops_magics.verbs.differing import RunRef
 
 #: How many of the best have their curves drawn over each other.
 _CURVES = 5
-#: What is taken for the main metric where none was named, in this order among equally frequent.
-_USUAL = (
-    *("roc_auc", "average_precision", "balanced_accuracy", "accuracy", "f1", "log_loss"),
-    *("rmse", "mae", "r2"),
-)
 
 
 @verb()
 def compare(
-    *names: Model,
+    *names: RunRef,
     by: str = "",
     top: int = 20,
     offset: int = 0,
@@ -162,11 +158,7 @@ def _main(scope: Scope) -> str:
     for version in sorted(wanted, key=lambda v: v.created, reverse=True):
         if (metric := version.tags.get("mlops.metric", "")) in counts:
             return metric
-    usual = [name for name in _USUAL if name in counts]
-    if usual:
-        return max(usual, key=lambda name: counts[name])  # the first of the most frequent
-    own = [name for name in counts if not name.startswith("system/")]
-    return min(own, key=lambda name: (-counts[name], name), default="")
+    return standings.usual(counts)
 
 
 def _measured(page: Page, metric: str) -> bool:

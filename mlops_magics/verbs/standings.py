@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 #: Parameters that only repeat what the estimator is made of.
 _STRUCTURE = frozenset({"steps", "transformers", "transformer_list", "estimators"})
+#: What is taken for the main metric where none was named, in this order among equally frequent.
+_USUAL = (
+    *("roc_auc", "average_precision", "balanced_accuracy", "accuracy", "f1", "log_loss"),
+    *("rmse", "mae", "r2"),
+)
 #: How MLflow says that a run ended, where we did not say it ourselves.
 _STATUS = {"KILLED": "killed", "FAILED": "failed", "FINISHED": "finished"}
 
@@ -41,14 +46,14 @@ def rows(
         own = versions.get(entry.run_id, ())
         version = next((v for v in own if v.name in names), own[0] if own else None)
         found.append({"rank": None, **_row(entry, version, by)})
-        value = entry.metrics.get(by)
-        if value is not None and not math.isnan(value):
+        figure = entry.metrics.get(by)
+        if figure is not None and not math.isnan(figure):
             before = found[-2] if place else None
-            tied = before is not None and before["metrics"].get(by) == value
+            tied = before is not None and before["metrics"].get(by) == figure
             found[-1]["rank"] = before["rank"] if tied and before else offset + place + 1
-    test_rows = [_test_rows(e, versions.get(e.run_id, ())) for e in entries]
-    reference = next((t for t in test_rows if t), "")
-    for row, measured_on in zip(found, test_rows, strict=True):
+    measured = [test_rows(e, versions.get(e.run_id, ())) for e in entries]
+    reference = next((digest for digest in measured if digest), "")
+    for row, measured_on in zip(found, measured, strict=True):
         row["comparable"] = measured_on == reference if measured_on and reference else None
         name = row["model"] or row["name"] or row["run_id"][:8]
         row["label"] = f"{row['rank']}. {name}" if row["rank"] else str(name)
@@ -72,7 +77,7 @@ def _row(entry: Entry, version: Version | None, by: str) -> dict[str, Any]:
         "name": entry.name,
         "aliases": list(version.aliases) if version else [],
         "estimator": tags.get("mlops.estimator") or known.get("estimator") or "",
-        "params": {k: _value(v) for k, v in entry.params.items()},
+        "params": {k: value(v) for k, v in entry.params.items()},
         "metrics": dict(sorted(entry.metrics.items(), key=lambda m: m[0] != by)),
         "duration": resources.get("wall_s", whole),
         "resources": resources,
@@ -93,13 +98,13 @@ def _ours(entry: Entry) -> bool:
     return "mlops.verb" in entry.tags
 
 
-def _value(text: str) -> Any:
+def value(text: str) -> Any:
     """A parameter as it was before MLflow made it text, where that can be told."""
     try:
-        value = json.loads(text)
+        found = json.loads(text)
     except ValueError:
         return text
-    return value if value is None or isinstance(value, bool | int | float) else text
+    return found if found is None or isinstance(found, bool | int | float) else text
 
 
 def _iso(milliseconds: int) -> str:
@@ -107,11 +112,36 @@ def _iso(milliseconds: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _test_rows(entry: Entry, versions: Sequence[Version]) -> str:
+def place(metric: str) -> int:
+    """Where a metric stands among those that people usually look at first."""
+    return _USUAL.index(metric) if metric in _USUAL else len(_USUAL)
+
+
+def usual(counts: Mapping[str, int]) -> str:
+    """The most frequent of the usual metrics, else of all; empty when there is none.
+
+    Parameters
+    ----------
+    counts : mapping
+        Metric → how many runs have it.
+    """
+    known = [name for name in counts if name in _USUAL]
+    own = [name for name in counts if not name.startswith("system/")]
+    return min(known or own, key=lambda name: (-counts[name], place(name), name), default="")
+
+
+def dataset_run(entry: Entry, versions: Sequence[Version]) -> str:
+    """The `prepare` run of the data that a run used; empty where it is not recorded."""
+    prepared = versions[0].dataset_run if versions else ""
+    if prepared or not entry.tags.get("mlops.digest"):
+        return prepared
+    return entry.tags.get("mlops.follows", "").partition(" ")[0]
+
+
+def test_rows(entry: Entry, versions: Sequence[Version]) -> str:
     """What the metrics were measured on: the test rows' digest, as far as it is recorded."""
     digest = entry.tags.get("mlops.digest", "")
-    prepared = versions[0].dataset_run if versions else ""
-    prepared = prepared or entry.tags.get("mlops.follows", "").partition(" ")[0]
+    prepared = dataset_run(entry, versions)
     if not digest or not prepared:
         return digest
     try:

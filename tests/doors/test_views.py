@@ -24,7 +24,41 @@ def filled(kind: type[Record]) -> Record:
     for field in dataclasses.fields(kind):
         if not field.metadata.get("private"):
             values[field.name] = example(field.name, hints[field.name])
-    return kind(**values)
+    return kind(**{**values, **FORMS.get(kind, {})})
+
+
+_PAIRS = {HOSTILE: [HOSTILE, None], "estimator": [HOSTILE, HOSTILE], "commit": [None, HOSTILE]}
+_FACTS = {"name": HOSTILE, "digest": HOSTILE, "rows": 1}
+
+_TRIAL = {"state": "complete", "params": {HOSTILE: HOSTILE}, "duration": 0.1, "reason": ""}
+
+#: Fields that have the same name in several records, and another form in this one.
+FORMS: dict[type[Record], dict[str, Any]] = {
+    records.Changes: {
+        **dict.fromkeys(("git", "model", "params", "libraries", "environment"), _PAIRS),
+        "metrics": {HOSTILE: {"before": 0.1, "after": 0.2, "difference": 0.1, "better": True}},
+        "code": ({"change": HOSTILE, "number": [1, 2], "diff": f"@@ -1 +1 @@\n-{HOSTILE}"},),
+        "data": {
+            "same": False,
+            "before": _FACTS,
+            "after": _FACTS,
+            "columns": {"added": {HOSTILE: HOSTILE}, "removed": {HOSTILE: HOSTILE}},
+            "distributions": [{"name": HOSTILE, "reason": HOSTILE, "level": "large", "psi": 1.0}],
+            "compared": HOSTILE,
+            "split": {HOSTILE: [HOSTILE, None]},
+        },
+    },
+    records.Tuning: {
+        "trials": {"complete": 2, "failed": 1},
+        "best": {"number": 1, "value": 0.9, "params": {HOSTILE: HOSTILE}},
+        "rows": (
+            {**_TRIAL, "number": 1, "value": 0.9},
+            {**_TRIAL, "number": 0, "value": 0.8},
+            {**_TRIAL, "number": 2, "value": None, "state": HOSTILE, "reason": HOSTILE},
+        ),
+        "importance": {HOSTILE: 0.7},
+    },
+}
 
 
 def example(name: str, hint: Any) -> Any:

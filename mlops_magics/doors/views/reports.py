@@ -86,11 +86,11 @@ def monitoring(record: Monitoring) -> Card:
         ("", "feature", "PSI", "KS", "distribution: training (line), now (bars)", "why"),
         [
             (
-                _level(f),
+                level(f),
                 f["name"],
                 f.get("psi"),
                 f.get("ks"),
-                _bars(f),
+                bars(f),
                 f.get("reason", ""),
             )
             for f in sorted(record.features, key=lambda f: -(f.get("psi") or 0))
@@ -123,7 +123,7 @@ def monitoring(record: Monitoring) -> Card:
     )
 
 
-def _level(feature: Mapping[str, Any]) -> Status:
+def level(feature: Mapping[str, Any]) -> Status:
     """How far a feature has moved, in the words of the drift report."""
     if feature.get("drifted"):
         return Status("drift", "bad")
@@ -131,7 +131,8 @@ def _level(feature: Mapping[str, Any]) -> Status:
     return Status("stable", "good") if level == "none" else Status(level, "warn")
 
 
-def _bars(feature: Mapping[str, Any]) -> Any:
+def bars(feature: Mapping[str, Any]) -> Any:
+    """How the values of a feature lie, before and now."""
     histogram = feature.get("histogram") or {}
     was, now = histogram.get("reference") or [], histogram.get("current") or []
     if not was or not now:
