@@ -51,7 +51,10 @@ def _as_command(found: Declaration) -> Callable[..., Any]:
         kind = parameter.kind
         if kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
             kind = inspect.Parameter.POSITIONAL_ONLY  # a word, not also an option
-        parameters.append(parameter.replace(annotation=annotation, kind=kind))
+        default = parameter.default
+        if isinstance(default, Mapping):  # given as pairs, and checked as such
+            default = list(default.items())
+        parameters.append(parameter.replace(annotation=annotation, kind=kind, default=default))
 
     def placeholder(*arguments: Any, **options: Any) -> None:
         """Replaced below."""
