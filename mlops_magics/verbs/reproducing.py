@@ -92,6 +92,8 @@ def reproduce(
     if as_template:
         return templating.write(original, Path(as_template).expanduser(), params)
     given = templating.check(original, notebook, params)
+    if original.version is not None:
+        store.versions.local_path(original.version)  # whole and untouched, or said now
     target = target_of(output, _name(original), settings.load().notebooks)
     arguments = {
         "ref": original.ref,
