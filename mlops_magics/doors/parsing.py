@@ -52,8 +52,11 @@ def _as_command(found: Declaration) -> Callable[..., Any]:
         if kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
             kind = inspect.Parameter.POSITIONAL_ONLY  # a word, not also an option
         default = parameter.default
-        if isinstance(default, Mapping):  # given as pairs, and checked as such
+        # Where pydantic happens to be loaded, the parser holds the defaults to their types too.
+        if isinstance(default, Mapping):
             default = list(default.items())
+        elif default is None:
+            annotation = annotation | None
         parameters.append(parameter.replace(annotation=annotation, kind=kind, default=default))
 
     def placeholder(*arguments: Any, **options: Any) -> None:

@@ -101,3 +101,13 @@ def test_the_users_exception_keeps_its_traceback_and_ours_stays_out(project: Pat
     assert "ZeroDivisionError" in done.stderr
     assert "broken.py" in done.stderr
     assert "mlops_magics/" not in done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(set(declaration.declarations()) - {"tune"}))
+def test_defaults_hold_also_where_pydantic_is_loaded(name: str) -> None:
+    # The parser then checks values against annotations, its own defaults among them.
+    import pydantic  # noqa: F401
+
+    from mlops_magics.doors import parsing
+
+    assert parsing.parse(name, ["x" for _ in parsing.positional(name)])
