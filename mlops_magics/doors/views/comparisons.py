@@ -1,4 +1,4 @@
-"""Views of runs side by side: the leaderboard with its plots, and what differs between two."""
+"""The view of runs side by side: leaderboard, parameters that differ, data, cost and origin."""
 
 from __future__ import annotations
 
@@ -6,26 +6,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mlops_magics.doors.views.card import (
-    Axis,
-    Card,
-    Chart,
-    Panel,
-    Parallel,
-    Series,
-    Status,
-    Table,
-    moment,
-    seconds,
-    show,
-    size,
-)
+from mlops_magics.doors.views import figures
+from mlops_magics.doors.views.card import Card, Status, Table, moment, seconds, show, size
 from mlops_magics.records import Comparison
 
 Row = Mapping[str, Any]
 
-#: How much a table and a panel hold; the record has all.
-_METRICS, _PARAMS, _CHARTS, _AXES, _CATEGORIES, _LABELLED = 4, 6, 6, 7, 8, 5
+#: How many columns a table has for metrics and parameters; the record has all.
+_METRICS, _OTHERS, _PARAMS = 3, 6, 6
 _TONES: dict[str, Any] = {
     "passed": "good",
     "failed": "bad",
@@ -40,7 +28,13 @@ _TONES: dict[str, Any] = {
 def comparison(record: Comparison) -> Card:
     """The leaderboard, the parameters that differ, what each cost, and the plots."""
     shown = record.varying[:_PARAMS]
-    tables = (_ranking(record), _parameters(record.rows, shown), _origins(record.rows))
+    metrics = _metrics(record)
+    tables = (
+        _ranking(record, metrics[:_METRICS]),
+        _others(record, metrics[_METRICS : _METRICS + _OTHERS]),
+        _parameters(record.rows, shown),
+        _origins(record.rows),
+    )
     notes = list(record.warnings)
     if len(record.varying) > len(shown):
         more = len(record.varying) - len(shown)
@@ -62,7 +56,9 @@ def comparison(record: Comparison) -> Card:
         facts,
         tables,
         notes,
-        below=[p for p in (*_against(record), *_over_each_other(record)) if p.figures],
+        below=[
+            p for p in (*figures.against(record), *figures.over_each_other(record)) if p.figures
+        ],
     )
 
 
@@ -98,19 +94,37 @@ def _table(
     return Table(tuple(n for n, _ in used), cells, title)
 
 
-def _ranking(record: Comparison) -> Table:
+def _metrics(record: Comparison) -> list[str]:
+    """The one that is sorted by, then those that most rows have."""
     counts: dict[str, int] = {}
     for row in record.rows:
         for name in row.get("metrics", ()):
             counts[name] = counts.get(name, 0) + 1
     others = sorted((n for n in counts if n != record.by), key=lambda n: (-counts[n], n))
-    metrics = [*([record.by] if record.by else []), *others[: _METRICS - 1]]
+    return [*([record.by] if record.by else []), *others]
+
+
+def _others(record: Comparison, metrics: Sequence[str]) -> Table:
+    if not metrics:
+        return Table((), ())
     return _table(
         record.rows,
         [
             ("rank", lambda row: row.get("rank")),
             ("model", _name),
-            ("estimator", _estimator),
+            *((m, _metric(m)) for m in metrics),
+        ],
+        "Other metrics",
+    )
+
+
+def _ranking(record: Comparison, metrics: Sequence[str]) -> Table:
+    return _table(
+        record.rows,
+        [
+            ("rank", lambda row: row.get("rank")),
+            ("model", _name),
+            ("estimator", figures.estimator),
             *((_heading(m, record), _metric(m)) for m in metrics),
             ("verdict", _word("verdict")),
             ("cells", _word("trust")),
@@ -152,13 +166,8 @@ def _name(row: Row) -> str:
     return f"{row.get('name', '')} (run {row.get('run_id', '')[:8]})".strip()
 
 
-def _estimator(row: Row) -> str:
-    """What it is; that it stands in a pipeline is seen by its parameters."""
-    return str(row.get("estimator", "")).removesuffix(" in a Pipeline")
-
-
 def _parameters(rows: Sequence[Row], names: Sequence[str]) -> Table:
-    titles = _short(names)
+    titles = figures.short_names(names)
     if not names:
         return Table((), ())
     return _table(
@@ -220,129 +229,3 @@ def _data(row: Row) -> Any:
     digest = str(row.get("digest", "")).removeprefix("sha256:")[:8]
     text = " ".join(filter(None, (row.get("dataset", ""), digest)))
     return Status(f"{text}: other rows", "warn") if row.get("comparable") is False else text
-
-
-def _short(names: Sequence[str]) -> dict[str, str]:
-    """Parameter → its last part, or as many parts as tell it from the others."""
-    parts = {name: name.split("__") for name in names}
-    found = {}
-    for name, own in parts.items():
-        for count in range(1, len(own) + 1):
-            tail = own[-count:]
-            if not any(p[-count:] == tail for n, p in parts.items() if n != name):
-                break
-        found[name] = "__".join(tail)
-    return found
-
-
-# --- Plots ----------------------------------------------------------------------------------------
-
-
-def _axis(label: str, values: Sequence[Any]) -> tuple[Axis, list[float | None]] | None:
-    """An axis for these values and their places on it; ``None`` where they have none.
-
-    Numbers have a scale, logarithmic from two powers of ten on; anything else is a category.
-    """
-    given = [v for v in values if v is not None]
-    numbers = [
-        float(v)
-        for v in given
-        if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)
-    ]
-    if len(numbers) == len(given) and numbers:
-        wide = min(numbers) > 0 and max(numbers) / min(numbers) >= 100
-        return Axis(label, log=wide), [None if v is None else float(v) for v in values]
-    names = sorted({show(v) for v in given})
-    if not 1 < len(names) <= _CATEGORIES:
-        return None
-    places = [None if v is None else float(names.index(show(v))) for v in values]
-    return Axis(label, names=names), places
-
-
-def _against(record: Comparison) -> list[Panel]:
-    """The metric against each parameter, and over all of them at once."""
-    rows = [r for r in record.rows if math.isfinite(r.get("metrics", {}).get(record.by, math.nan))]
-    if len(rows) < 2:
-        return []
-    metric = [float(r["metrics"][record.by]) for r in rows]
-    titles = _short(record.varying)
-    laid = [
-        _axis("estimator", [_estimator(r) or None for r in rows]),
-        *(_axis(titles[name], [r["params"].get(name) for r in rows]) for name in record.varying),
-    ]
-    axes = [found for found in laid if found and len({*found[1]} - {None}) > 1]
-    charts = [_dots(rows, axis, places, record.by, metric) for axis, places in axes[:_CHARTS]]
-    panels = [Panel(f"{record.by} against each parameter", charts)]
-    # An axis that few lines reach tells little beside the others.
-    common = [a for a in axes if sum(p is not None for p in a[1]) * 2 > len(rows)]
-    if len(common) > 1:
-        own: list[float | None] = [*metric]
-        drawn = [*common[: _AXES - 1], (Axis(record.by), own)]
-        lines = [
-            (str(r.get("label", "")) if i < _LABELLED else "", [places[i] for _, places in drawn])
-            for i, r in enumerate(rows)
-        ]
-        parallel = Parallel("", [axis for axis, _ in drawn], lines)
-        panels.append(Panel("Parameters and metric together", [parallel]))
-    return panels
-
-
-def _dots(
-    rows: Sequence[Row],
-    axis: Axis,
-    places: Sequence[float | None],
-    by: str,
-    metric: Sequence[float],
-) -> Chart:
-    points, tips = [], []
-    for row, x, y in zip(rows, places, metric, strict=True):
-        if x is not None:
-            points.append((x, y))
-            value = axis.names[int(x)] if axis.names else show(x)
-            tips.append(f"{row.get('label', '')}: {axis.label} {value}, {by} {show(y)}")
-    return Chart("", axis, Axis(by), [Series("", points, "dots", tips)])
-
-
-def _over_each_other(record: Comparison) -> list[Panel]:
-    """ROC, precision and recall, calibration or residuals of the best."""
-    diagonal = ((0.0, 0.0), (1.0, 1.0))
-    shares = [
-        Chart(title, Axis(x, 0, 1), Axis(y, 0, 1), _lines(record, kind), guide)
-        for kind, title, x, y, guide in (
-            ("roc", "ROC", "false positive rate", "true positive rate", diagonal),
-            ("precision_recall", "Precision and recall", "recall", "precision", ()),
-            ("calibration", "Calibration", "predicted probability", "observed share", diagonal),
-        )
-        if record.curves.get(kind)
-    ]
-    residuals = (record.curves.get("residuals") or {}).items()
-    errors = []
-    if residuals:
-        dots = [Series(label, _pairs(r["sample"]), "dots") for label, r in residuals]
-        steps = [
-            Series(label, [(value, share) for share, value in _pairs(r["quantiles"])])
-            for label, r in residuals
-        ]
-        reach = [x for s in dots for x, _ in s.points]
-        level = ((min(reach), 0.0), (max(reach), 0.0))
-        off = "truth − predicted"
-        errors = [
-            Chart("Residuals", Axis("predicted"), Axis(off), dots, level),
-            Chart("Their distribution", Axis(off), Axis("share of rows", 0, 1), steps),
-        ]
-    return [
-        Panel("The best on unseen rows", shares),
-        Panel("The best on unseen rows: residuals", errors),
-    ]
-
-
-def _lines(record: Comparison, kind: str) -> list[Series]:
-    return [
-        Series(label, _pairs(points), "both" if kind == "calibration" else "line")
-        for label, points in record.curves[kind].items()
-    ]
-
-
-def _pairs(points: Any) -> list[tuple[float, float]]:
-    """The first two of each, where there are more."""
-    return [(float(point[0]), float(point[1])) for point in points]
