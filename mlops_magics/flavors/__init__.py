@@ -10,7 +10,7 @@ Nothing here imports a framework before one of its models is met.
 from mlops_magics.flavors import plain, unpicklable
 from mlops_magics.flavors.base import Flavor, Input, Param, Predictor, Reader, Report, Saving
 from mlops_magics.flavors.folder import ModelFolder, digest
-from mlops_magics.flavors.registry import load, recognise, watching
+from mlops_magics.flavors.registry import load, reader, recognise, watching
 
 __all__ = [
     "Flavor",
@@ -24,6 +24,7 @@ __all__ = [
     "digest",
     "load",
     "plain",
+    "reader",
     "recognise",
     "unpicklable",
     "watching",

@@ -6,13 +6,14 @@ model is pickled to nowhere, and each class and function that the pickler meets 
 
 from __future__ import annotations
 
+import dis
 import importlib.util
 import io
 import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import cloudpickle
@@ -51,6 +52,9 @@ class _Collector(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, ModuleType):
             self.met.add(obj.__name__)
+        elif isinstance(obj, FunctionType) and obj.__module__ == "__main__":
+            self.met |= _imported_by(obj.__code__)
+            self.met.add("__main__")
         elif module := getattr(obj if callable(obj) else type(obj), "__module__", None):
             self.met.add(str(module))
             self.met.add(str(type(obj).__module__))
@@ -73,19 +77,45 @@ def requirements(obj: Any, readers: set[str]) -> list[str]:
 
 
 def local_code(met: set[str]) -> list[str]:
-    """Files and folders of modules that belong to no installed package: the user's own."""
-    found = set()
-    for module in met:
-        top = module.partition(".")[0]
-        if top in sys.stdlib_module_names or top == "__main__" or _package(module) is not None:
+    """Files and folders of modules that belong to no installed package: the user's own.
+
+    With those that they import in turn.
+    """
+    found: set[str] = set()
+    seen: set[str] = set()
+    todo = {module.partition(".")[0] for module in met}
+    while todo:
+        top = todo.pop()
+        seen.add(top)
+        if top in sys.stdlib_module_names or top == "__main__" or _package(top) is not None:
             continue
         loaded = sys.modules.get(top)
-        if file := getattr(loaded, "__file__", None):
-            path = Path(file)
+        todo |= _imported_in(loaded) - seen
+        if path := _file(top):
             found.add(str(path.parent if path.name == "__init__.py" else path))
         else:  # a folder without __init__; or made while running, and pickled by value
             found.update(map(str, list(getattr(loaded, "__path__", ()))[:1]))
     return sorted(found)
+
+
+def _imported_in(module: ModuleType | None) -> set[str]:
+    """The top modules whose names, functions or classes are bound in a module of the user's."""
+    parts = [m for n, m in sys.modules.items() if module and n.startswith(f"{module.__name__}.")]
+    return {
+        str(value.__name__ if isinstance(value, ModuleType) else value.__module__).partition(".")[0]
+        for part in [module, *parts]
+        for value in list(vars(part).values() if part else ())
+        if isinstance(value, ModuleType) or isinstance(getattr(value, "__module__", None), str)
+    }
+
+
+def _imported_by(code: CodeType) -> set[str]:
+    """The modules that a function imports when it runs."""
+    found = {
+        str(step.argval) for step in dis.get_instructions(code) if step.opname == "IMPORT_NAME"
+    }
+    inner = (part for part in code.co_consts if isinstance(part, CodeType))
+    return found.union(*map(_imported_by, inner))
 
 
 @cache

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlops_magics.flavors.base import Predictor, Reader, Report
+    from mlops_magics.flavors.folder import ModelFolder
 
 
 @cache
@@ -62,10 +63,22 @@ def load(path: Path) -> Predictor:
         If the folder is no saved model, or no installed flavor opens it.
     """
     meta = folders.read(path)
-    for reader in registered():
-        if reader.opens(meta):
-            return reader.load(path, meta)
+    return reader(meta).load(path, meta)
+
+
+def reader(folder: ModelFolder) -> Reader:
+    """The flavor that loads models from a folder like this.
+
+    Raises
+    ------
+    BadData
+        If no installed one does.
+    """
+    for found in registered():
+        if found.opens(folder):
+            return found
     raise BadData(
-        f"No installed flavor opens {path} (saved as {', '.join(meta.flavors) or 'nothing'}).",
+        f"No installed flavor opens {folder.path} "
+        f"(saved as {', '.join(folder.flavors) or 'nothing'}).",
         f"Installed: {', '.join(plugins.names('flavor'))}.",
     )

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
-import cloudpickle
-
 #: So many parts are tried; a model may be large, and its owner waits.
 _MOST = 500
 
@@ -44,6 +42,8 @@ def culprit(obj: Any, name: str = "model") -> str:
 
 
 def _pickles(obj: Any) -> bool:
+    import cloudpickle
+
     try:
         cloudpickle.dump(obj, _Nowhere())
     except Exception:  # whatever a reducer raises

@@ -145,16 +145,24 @@ def _roots(model: Path, meta: flavors.ModelFolder) -> list[str]:
     file = model / "requirements.txt"
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     wanted = [line.strip() for line in lines if line.strip() and not line.startswith(("#", "-"))]
-    saved_by = meta.flavors.get("sklearn")
-    if saved_by is not None:
-        # Loaded without MLflow, and by one of the two readers.
-        format = str(saved_by.get("serialization_format", "cloudpickle"))
-        unused = {"mlflow", "skops" if format != "skops" else "cloudpickle"}
-        wanted = [line for line in wanted if line.partition("=")[0] not in unused]
+    unused = _unused(meta)
+    wanted = [line for line in wanted if line.partition("=")[0] not in unused]
     plugins = [
         e.dist.name for e in _flavors() if e.dist and not e.value.startswith("mlops_magics.")
     ]
     return [*wanted, *plugins, *lock.SERVER, *lock.installed(lock.FASTER)]
+
+
+def _unused(meta: flavors.ModelFolder) -> set[str]:
+    """What MLflow asks for and our flavor does without."""
+    flavor = flavors.reader(meta).name
+    if flavor == "pyfunc":  # MLflow's own loader
+        return set()
+    saved = meta.flavors.get(flavor, {})
+    if flavor == "sklearn" or "serialization_format" in saved:  # one of two readers
+        skops = saved.get("serialization_format") == "skops"
+        return {"mlflow", "cloudpickle" if skops else "skops"}
+    return {"mlflow"}
 
 
 def _write_example(folder: Path, meta: flavors.ModelFolder, service: Service) -> bool:
