@@ -114,8 +114,7 @@ class Objective:
         """
         namespace = {**self.names, **rows}
         read = search_code.used(self.code.names, namespace)
-        closed = search_code.closure(self.code.function)
-        closed |= {n: v for n, v in rows.items() if n in closed}
+        closed = {**search_code.closure(self.code.function), **rows}
         shared = {*rows, *kept}
         # One copying for both, so that what they share stays shared.
         copied = _copied(
