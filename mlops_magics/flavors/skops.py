@@ -30,13 +30,12 @@ def options(obj: Any) -> tuple[dict[str, Any], dict[str, str]]:
 
 def _without_pickle(obj: Any) -> tuple[list[str], str]:
     """The types that a reader must trust to load `obj` by skops, or why it can't be."""
-    import skops.io
-
     from mlops_magics.flavors import trust
 
+    io = trust.import_skops()
     try:
-        data = skops.io.dumps(obj)
-        types = list(skops.io.get_untrusted_types(data=data))
+        data = io.dumps(obj)
+        types = list(io.get_untrusted_types(data=data))
     except Exception as error:  # whatever an attribute's own reducer raises
         return [], f"skops can't save it ({type(error).__name__}: {error})"[: plain.LONGEST]
     if strange := trust.refused(types):

@@ -113,7 +113,7 @@ def load(path: Path) -> Any:
     NotIntact
         If the file names a type that is not on the list.
     """
-    io = _skops()
+    io = import_skops()
     named = io.get_untrusted_types(file=path)
     if strange := refused(named):
         raise NotIntact(
@@ -123,11 +123,28 @@ def load(path: Path) -> Any:
     return io.load(path, trusted=named)
 
 
+_ADAPTERS = [f"sklearn.externals.array_api_compat.{name}" for name in ("torch", "dask", "cupy")]
+
 #: Set by a process that only serves.
 lean = False
 
 
-def _skops() -> Any:
+def import_skops() -> Any:
+    """skops, without the frameworks that scikit-learn could hand its arrays to.
+
+    On import it goes through all of scikit-learn, whose adapters would each import their framework
+    into the user's process.
+    """
+    absent = [name for name in _ADAPTERS if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None: not to be found
+    try:
+        return _import_skops()
+    finally:
+        for name in absent:
+            del sys.modules[name]
+
+
+def _import_skops() -> Any:
     """skops, and in a process that only serves without the lists that it makes on import.
 
     skops imports every module of scikit-learn to list its estimators, and looks through every

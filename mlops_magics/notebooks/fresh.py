@@ -28,6 +28,9 @@ _INSTALLERS = {"pip", "setuptools", "wheel", "uv", OURS}
 #: Variables by which an environment would take up modules or settings of another.
 _FOREIGN = re.compile(r"PYTHON(PATH|HOME|STARTUP)|VIRTUAL_ENV|CONDA_.*|PIP_(TARGET|PREFIX|USER)")
 
+#: What stands before the reason that uv gives.
+_UV = re.compile(r"(╰─▶|├─▶|cause:)\s*")
+
 #: Seconds that the installer gets.
 LONGEST = 1800
 
@@ -150,9 +153,9 @@ def _decisive(output: str) -> str:
     """The line of an installer that says why."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line.partition(":")[2].strip() for line in lines if line.startswith("ERROR:")]
-    arrow = next((i for i, line in enumerate(lines) if "╰─▶" in line), None)
-    if arrow is not None:  # uv's reason goes on over lines
-        text = " ".join(lines[arrow:]).partition("╰─▶")[2].strip()
+    because = next((i for i, line in enumerate(lines) if _UV.match(line)), None)
+    if because is not None:  # uv's reason may go on over lines
+        text = _UV.sub("", " ".join(lines[because:]), count=1)
     else:
         text = (errors or lines or ["the installer ended without a word."])[-1]
     return text if len(text) <= 400 else f"{text[:399]}…"

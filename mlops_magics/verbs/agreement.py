@@ -116,45 +116,47 @@ def predictions(recorded: Answers, found: Answers, tolerance: float) -> list[Dif
     differences = []
     rows = len(one)
     if np.issubdtype(one.dtype, np.number) and np.issubdtype(other.dtype, np.number):
-        apart = _apart(one, other, tolerance)
-        largest = float(np.nanmax(np.abs(one - other), initial=0.0))
+        apart, largest = _apart(one, other, tolerance)
+        differences += _rows("predictions", apart, rows, largest)
     else:
-        apart, largest = (one.astype(str) != other.astype(str)), None
-    if apart.any():
-        differences.append(_rows("predictions", apart, rows, largest))
-    if recorded.probabilities is not None and found.probabilities is not None:
-        p, q = recorded.probabilities, found.probabilities
-        if p.shape != q.shape:
-            return [
-                *differences,
-                _difference("probabilities", _shape(p), _shape(q), "of another shape"),
-            ]
-        apart = _apart(p, q, tolerance)
-        if apart.any():
-            differences.append(_rows("probabilities", apart, rows, float(np.nanmax(np.abs(p - q)))))
-    return differences
+        differences += _rows("predictions", one.astype(str) != other.astype(str), rows, None)
+    p, q = recorded.probabilities, found.probabilities
+    if p is None or q is None:
+        return differences
+    if p.shape != q.shape:
+        return [
+            *differences,
+            _difference("probabilities", _shape(p), _shape(q), "of another shape"),
+        ]
+    apart, largest = _apart(p, q, tolerance)
+    return differences + _rows("probabilities", apart, rows, largest)
 
 
 def _shape(values: Any) -> str:
     return " × ".join(map(str, values.shape))
 
 
-def _apart(one: Any, other: Any, tolerance: float) -> Any:
-    """Which values differ; see `close`."""
+def _apart(one: Any, other: Any, tolerance: float) -> tuple[Any, float]:
+    """Which values differ (see `close`), and the largest difference of any two."""
     import numpy as np
 
     one, other = one.astype(float), other.astype(float)
-    allowed = tolerance * np.maximum(np.maximum(abs(one), abs(other)), _NOTHING)
-    both_nan = np.isnan(one) & np.isnan(other)
-    return ~((np.abs(one - other) <= allowed) | (one == other) | both_nan)
+    with np.errstate(invalid="ignore"):  # differences of infinities
+        distance = np.abs(one - other)
+        allowed = tolerance * np.maximum(np.maximum(abs(one), abs(other)), _NOTHING)
+        near = np.isfinite(distance) & (distance <= allowed)
+    same = near | (one == other) | (np.isnan(one) & np.isnan(other))
+    return ~same, float(np.nanmax(distance, initial=0.0))
 
 
-def _rows(what: str, apart: Any, rows: int, largest: float | None) -> Difference:
+def _rows(what: str, apart: Any, rows: int, largest: float | None) -> list[Difference]:
     count = int(apart.reshape(rows, -1).any(axis=1).sum())
+    if not count:
+        return []
     text = f"{count:,} of {rows:,} rows ({count / rows:.1%})"
     if largest is not None:
         text += f", by at most {largest:.3g}"
-    return _difference(what, rows, rows - count, text)
+    return [_difference(what, rows, rows - count, text)]
 
 
 def environments(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> list[Difference]:
