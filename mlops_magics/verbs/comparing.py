@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops_magics import goals, store
 from mlops_magics.errors import UnknownName, WrongUsage, did_you_mean
 from mlops_magics.goals.directions import Direction
 from mlops_magics.records import Comparison, Run, Tuning
-from mlops_magics.store.leaderboard import Page, Scope
 from mlops_magics.verbs import session, standings
 from mlops_magics.verbs.declaration import verb
 from mlops_magics.verbs.differing import RunRef
+
+if TYPE_CHECKING:
+    from mlops_magics.store.leaderboard import Page, Scope
 
 #: How many of the best have their curves drawn over each other.
 _CURVES = 5
@@ -132,7 +134,9 @@ def _scope(refs: Sequence[str], everything: bool) -> Scope:
             names.append(ref)
         else:
             raise UnknownName("model", ref, store.versions.names())
-    return Scope(names=tuple(names), run_ids=tuple(run_ids), everything=everything)
+    return store.leaderboard.Scope(
+        names=tuple(names), run_ids=tuple(run_ids), everything=everything
+    )
 
 
 def _metric(by: str, smallest: bool, scope: Scope) -> tuple[str, Direction]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from mlops_magics import evidence, goals, store
 from mlops_magics.errors import MlopsError, UnknownName, WrongUsage
 from mlops_magics.records import Changes, Dataset, Run
-from mlops_magics.store.leaderboard import Entry, Scope
-from mlops_magics.store.versions import Version
 from mlops_magics.verbs import data_changes, lineage, standings
 from mlops_magics.verbs.declaration import Reference, verb
+
+if TYPE_CHECKING:
+    from mlops_magics.store.leaderboard import Entry
+    from mlops_magics.store.versions import Version
 
 #: A version or a run, by reference or as the record of a run.
 RunRef = Annotated[Any, Reference("record")]
@@ -161,7 +163,7 @@ def _side(ref: str) -> Side:
     else:
         version = store.versions.resolve(ref)
         run_id, ref = version.run_id, version.ref
-    found = store.leaderboard.page(Scope(run_ids=(run_id,)), "", True, 1).entries
+    found = store.leaderboard.page(store.leaderboard.Scope(run_ids=(run_id,)), "", True, 1).entries
     if not found:
         raise WrongUsage(
             f"The run of {ref} is deleted, so nothing is known of how it was made.",

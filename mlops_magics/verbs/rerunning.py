@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_magics import settings
-from mlops_magics.store.seeding import Aside
 from mlops_magics.verbs import session
 from mlops_magics.verbs.executing import Finish, Ready, read_steps, variables
 from mlops_magics.verbs.originals import Original
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from mlops_magics.notebooks.fresh import Fresh
     from mlops_magics.notebooks.running import Outcome
+    from mlops_magics.store.seeding import Aside
 
 
 @dataclass(frozen=True, kw_only=True)
