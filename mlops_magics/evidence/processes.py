@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,15 @@ class Usage:
     Attributes
     ----------
     cpu_s : float
-        Seconds of CPU, of this process and of those that it started, ended or not.
+        Seconds of CPU, of this process and of those that it started and saw end.
+    running : mapping
+        For each process that it started and that runs, by its id: its seconds of CPU, and whether
+        it was started directly.
     memory_bytes : int
         Resident memory now.
     peak_memory_bytes : int
         Its high-water mark, since `reset_peak` where that works.
-    threads, children : int
+    threads : int
         How many there are now.
     children_memory_bytes : int
         Resident memory now of the processes that it started.
@@ -33,34 +37,45 @@ class Usage:
     """
 
     cpu_s: float
+    running: Mapping[int, tuple[float, bool]]
     memory_bytes: int
     peak_memory_bytes: int
     threads: int
-    children: int
     children_memory_bytes: int
     read_bytes: int | None
     written_bytes: int | None
+
+    def cpu_since(self, before: Usage) -> float:
+        """Seconds of CPU between two readings, with those of processes in between."""
+        used = self.cpu_s - before.cpu_s
+        used += sum(cpu - before.running.get(i, (0.0,))[0] for i, (cpu, _) in self.running.items())
+        # One that ended since is in our own total with all of its time, also that from before;
+        # a descendant that was not ours to see end is nowhere.
+        used -= sum(
+            cpu for i, (cpu, direct) in before.running.items() if direct and i not in self.running
+        )
+        return max(used, 0.0)
 
 
 def usage() -> Usage:
     """Read it; takes well below a millisecond, and a few where there are child processes."""
     own = os.times()
     cpu = own.user + own.system + own.children_user + own.children_system
-    count = memory = 0
+    running, memory = {}, 0
     for child in _children():
         with suppress(psutil.Error):
             spent = child.cpu_times()
-            cpu += spent.user + spent.system + spent.children_user + spent.children_system
+            total = spent.user + spent.system + spent.children_user + spent.children_system
+            running[child.pid] = (total, child.ppid() == os.getpid())
             memory += child.memory_info().rss
-            count += 1
     status = _fields("/proc/self/status")
     io = _fields("/proc/self/io")
     return Usage(
         cpu_s=cpu,
+        running=running,
         memory_bytes=_bytes(status, "VmRSS") or psutil.Process().memory_info().rss,
         peak_memory_bytes=_bytes(status, "VmHWM") or _peak(),
         threads=int(status.get("Threads") or psutil.Process().num_threads()),
-        children=count,
         children_memory_bytes=memory,
         read_bytes=int(io["read_bytes"]) if "read_bytes" in io else None,
         written_bytes=int(io["write_bytes"]) if "write_bytes" in io else None,

@@ -39,7 +39,7 @@ class Meter:
 
     def cpu(self, now: processes.Usage) -> float:
         """Seconds of CPU since its creation, as of `now`."""
-        return now.cpu_s - self._began.cpu_s
+        return now.cpu_since(self._began)
 
     def read(self) -> dict[str, Any]:
         """What was used so far.
@@ -63,7 +63,7 @@ class Meter:
             "threads": now.threads,
         }
         if self._children_peak:
-            used["children"] = now.children
+            used["children"] = len(now.running)
             used["children_peak_memory_bytes"] = self._children_peak
         for name in ("read_bytes", "written_bytes"):
             before, after = getattr(self._began, name), getattr(now, name)

@@ -27,6 +27,7 @@ from mlops_magics.settings import Settings
 # Nothing is sent anywhere; and a server that is away is said to be, not retried for minutes.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
@@ -96,7 +97,12 @@ def prepare(settings: Settings) -> None:
 def _open(uri: str, artifacts: str) -> MlflowClient:
     from mlflow import MlflowClient
 
-    for noisy in ("mlflow.store.db.utils", "alembic", "mlflow.tracking._model_registry.client"):
+    for noisy in (
+        "alembic",
+        "mlflow.store.db.utils",
+        "mlflow.store.model_registry.abstract_store",
+        "mlflow.tracking._model_registry.client",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         if uri.startswith("sqlite:///"):

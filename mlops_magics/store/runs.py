@@ -128,15 +128,21 @@ def finish(run_id: str, status: str, ended: int) -> None:
         client.set_terminated(run_id, STATUS[status], ended)
 
 
+def is_missing(error: MlflowException) -> bool:
+    """Whether the store answered that there is no such thing."""
+    missing = {ErrorCode.Name(c) for c in (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE)}
+    return error.error_code in missing
+
+
 def is_running(run_id: str) -> bool:
     """Whether there is such a run and nobody has closed it."""
     with reaching("give the run") as client:
         try:
             run = client.get_run(run_id)
         except MlflowException as error:
-            if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
-                return False
-            raise
+            if not is_missing(error):
+                raise
+            return False
         return bool(run.info.status == RunStatus.to_string(RunStatus.RUNNING))
 
 
@@ -284,13 +290,13 @@ def fetch(run_id: str, path: str) -> Path:
             if not local.exists():
                 raise FileNotFoundError(f"there is no {local}")
             return local
-        copy = settings.load().state / "artifacts" / run_id
-        if not (copy / path).exists():  # the artifacts of a step are written once
-            copy.mkdir(parents=True, exist_ok=True)
+        copy = settings.load().state / "artifacts" / run_id / path
+        if not copy.exists():  # the artifacts of a step are written once
+            copy.parent.mkdir(parents=True, exist_ok=True)
             mlflow.artifacts.download_artifacts(
-                run_id=run_id, artifact_path=path, dst_path=str(copy)
+                run_id=run_id, artifact_path=path, dst_path=str(copy.parent)
             )
-        return copy / path
+        return copy
 
 
 def read_json(run_id: str, path: str) -> Any:
@@ -306,12 +312,14 @@ def get(run_id: str) -> MlflowRun:
     UnknownName
         If there is none.
     """
-    client = connect()
-    try:
-        return client.get_run(run_id)
-    except MlflowException as error:
-        near = [str(r.info.run_id) for r in find(limit=20)]
-        raise UnknownName("run", run_id, near) from error
+    with reaching("give the run") as client:
+        try:
+            return client.get_run(run_id)
+        except MlflowException as error:
+            if not is_missing(error):
+                raise
+            near = [str(r.info.run_id) for r in find(limit=20)]
+            raise UnknownName("run", run_id, near) from error
 
 
 def find(

@@ -118,28 +118,28 @@ def _of_run(run_id: str) -> Version:
 
 def names() -> list[str]:
     """The registered models."""
-    client = runs.connect()
-    return sorted(str(m.name) for m in client.search_registered_models(max_results=1000))
+    with runs.reaching("name its models") as client:
+        return sorted(str(m.name) for m in client.search_registered_models(max_results=1000))
 
 
 def of(name: str) -> list[Version]:
     """All versions of a model, newest first; empty when there is no such model."""
     if not NAME.fullmatch(name):
         return []
-    client = runs.connect()
-    try:
-        model = client.get_registered_model(name)
-    except MlflowException:
-        return []
+    with runs.reaching("give the model") as client:
+        try:
+            model = client.get_registered_model(name)
+        except MlflowException as error:
+            if not runs.is_missing(error):
+                raise
+            return []
+        found = list(client.search_model_versions(f"name = '{name}'", max_results=1000))
     # The search returns versions without their aliases on some stores; the model has them all.
     aliases: dict[int, list[str]] = {}
     for alias, number in model.aliases.items():
         aliases.setdefault(int(number), []).append(str(alias))
-    found = [
-        of_mlflow(v, aliases.get(int(v.version), []))
-        for v in client.search_model_versions(f"name = '{name}'", max_results=1000)
-    ]
-    return sorted(found, key=lambda v: v.number, reverse=True)
+    versions = [of_mlflow(v, aliases.get(int(v.version), [])) for v in found]
+    return sorted(versions, key=lambda v: v.number, reverse=True)
 
 
 def of_mlflow(version: MlflowVersion, aliases: list[str] | None = None) -> Version:

@@ -10,7 +10,7 @@ from mlops_magics.doors.views.card import seconds, show, size
 
 def line(used: Mapping[str, Any]) -> str:
     """Time, processor, memory, GPU; energy with where the figure comes from; carbon, cost."""
-    if not used:
+    if "wall_s" not in used:
         return "not measured"
     parts = [
         seconds(used["wall_s"]),
