@@ -121,8 +121,8 @@ def deactivate(run_id: str, outer: str, status: str) -> None:
             mlflow.end_run(STATUS[status])
 
 
-def finish(run_id: str, status: str, ended: int) -> None:
-    """Close a run as ``finished``, ``failed``, ``interrupted`` or ``killed``, at that time (ms)."""
+def finish(run_id: str, status: str, ended: int | None = None) -> None:
+    """Close a run as ``finished``, ``failed``, ``interrupted`` or ``killed``; `ended` is in ms."""
     with reaching("close the run") as client:
         client.set_tag(run_id, "mlops.status", status)
         client.set_terminated(run_id, STATUS[status], ended)
