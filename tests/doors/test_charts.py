@@ -71,7 +71,7 @@ def test_series_are_told_apart_without_colour() -> None:
     html = charts.panel(Panel("p", [Chart("t", Axis("x"), Axis("y"), series)]))
     dashes = re.findall(r"line\.s\d{fill:none;stroke-dasharray:([^}]+)}", charts.STYLE)
     assert len(set(dashes)) == len(dashes) == len(labels)
-    shapes = re.findall(r'class="mark s\d" d="M[-\d.]+ [-\d.]+([^"]+)"', html.split("<ul")[0])
+    shapes = re.findall(r'class="mark s\d"[^>]* d="([^"]+)"', html.split("<ul")[0])
     assert len(set(shapes)) == len(labels)
     assert all(label in html.split("<ul")[1] for label in labels)
 
@@ -87,6 +87,18 @@ def test_a_missing_value_breaks_the_line_of_its_row() -> None:
     assert whole[1].count("M") == 1
     assert broken[1].count("M") == 2
     assert 'class="behind"' in svg
+    told = re.findall(r">([^<>]+)</text>", svg) + re.findall(r"<title>([^<>]+)</title></text>", svg)
+    assert {"a", "b", "c", "x", "y", "1.0", "2.0"} <= set(told)
+
+
+def test_many_dots_are_small_and_each_says_what_it_is() -> None:
+    few, many = ([(i, i) for i in range(n)] for n in (5, 100))
+    of = [
+        Chart("t", Axis("x"), Axis("y"), [Series("a", p, "dots", ["tip"] * 100)])
+        for p in (few, many)
+    ]
+    assert ["scale(" in charts.chart(figure) for figure in of] == [False, True]
+    assert charts.chart(of[1]).count("<title>tip</title>") == 100
 
 
 def test_nothing_from_data_becomes_markup() -> None:

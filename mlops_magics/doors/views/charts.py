@@ -19,6 +19,19 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 22, 36
 _COLOURS = ("#3b7dd8", "#c8570a", "#2a8f5a", "#a352c9", "#a07a00", "#0e8f9c", "#d1457b", "#777777")
 _DASHES = ("none", "7 3", "2 3", "9 3 2 3", "5 5", "12 4", "3 2", "1 4")
 
+_SHAPES = (
+    "M-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0z",
+    "M-3.2 -3.2h6.4v6.4h-6.4z",
+    "M0 -4.2l4 7h-8z",
+    "M0 -4.6l4.4 4.6l-4.4 4.6l-4.4 -4.6z",
+    "M-3.4 -3.4l6.8 6.8m0 -6.8l-6.8 6.8",
+    "M0 -4.2v8.4m-4.2 -4.2h8.4",
+    "M0 4.2l4 -7h-8z",
+    "M-4.4 -2h8.8v4h-8.8z",
+)
+#: From so many dots on they are drawn smaller.
+_MANY = 60
+
 STYLE = (
     """
 .mlops .figures{display:flex;flex-wrap:wrap;gap:6px 20px}
@@ -169,28 +182,23 @@ def _series(series: Series, x: Scale, y: Scale, style: int) -> str:
         tips = series.tips or [
             f"{series.label} {show(float(a))}, {show(float(b))}".strip() for a, b in series.points
         ]
+        scale = 0.6 if len(series.points) >= _MANY else 1
         parts += [
-            _mark(_across(x(a)), _down(y(b)), style, tip)
+            _mark(_across(x(a)), _down(y(b)), style, tip, scale)
             for (a, b), tip in zip(series.points, tips, strict=False)
             if x.holds(a) and y.holds(b)
         ]
     return "".join(parts)
 
 
-def _mark(x: float, y: float, style: int, tip: str = "") -> str:
+def _mark(x: float, y: float, style: int, tip: str = "", scale: float = 1) -> str:
     """A dot in the shape of its series."""
-    shapes = (
-        f"M{x - 3.5:.1f} {y:.1f}a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0z",
-        f"M{x - 3.2:.1f} {y - 3.2:.1f}h6.4v6.4h-6.4z",
-        f"M{x:.1f} {y - 4.2:.1f}l4 7h-8z",
-        f"M{x:.1f} {y - 4.6:.1f}l4.4 4.6l-4.4 4.6l-4.4 -4.6z",
-        f"M{x - 3.4:.1f} {y - 3.4:.1f}l6.8 6.8m0 -6.8l-6.8 6.8",
-        f"M{x:.1f} {y - 4.2:.1f}v8.4m-4.2 -4.2h8.4",
-        f"M{x:.1f} {y + 4.2:.1f}l4 -7h-8z",
-        f"M{x - 4.4:.1f} {y - 2:.1f}h8.8v4h-8.8z",
-    )
     title = f"<title>{escape(tip)}</title>" if tip else ""
-    return f'<path class="mark s{style}" d="{shapes[style]}">{title}</path>'
+    grown = f" scale({scale})" if scale != 1 else ""
+    return (
+        f'<path class="mark s{style}" transform="translate({x:.1f} {y:.1f}){grown}" '
+        f'd="{_SHAPES[style]}">{title}</path>'
+    )
 
 
 def parallel(figure: Parallel, styles: dict[str, int] | None = None) -> str:
@@ -230,10 +238,9 @@ def parallel(figure: Parallel, styles: dict[str, int] | None = None) -> str:
         )
         tip = f"<title>{escape(f'{label} {told}'.strip())}</title>"
         parts.append(f'<path class="{kind}" d="{_broken(placed)}">{tip}</path>')
-    spoken = (
-        f"{figure.title}: {len(figure.rows)} rows over {', '.join(a.label for a in figure.axes)}"
-    )
-    return _svg(width, HEIGHT, spoken, "".join(parts))
+    names = ", ".join(a.label for a in figure.axes)
+    spoken = f"{figure.title}: {len(figure.rows)} rows over {names}".removeprefix(": ")
+    return _svg(width, HEIGHT - _BOTTOM + 8, spoken, "".join([*parts, *words]))
 
 
 def _broken(placed: Sequence[tuple[float, float] | None]) -> str:

@@ -43,9 +43,10 @@ def comparison(record: Comparison) -> Card:
         *([_count(record.trials, "trial") + " of searches"] if record.trials else []),
         *([_count(record.failed, "failed run")] if record.failed else []),
     ]
+    some = "at least " if record.total is None else ""  # the others were not looked at
     sources = {(row.get("resources") or {}).get("energy_source") for row in record.rows}
     facts = {
-        **({"left out": f"{' and '.join(left_out)}; --all shows them"} if left_out else {}),
+        **({"left out": f"{some}{' and '.join(left_out)}; --all shows them"} if left_out else {}),
         **({"energy": "; ".join(sorted(filter(None, sources)))} if any(sources) else {}),
     }
     return Card(
@@ -70,10 +71,11 @@ def _lead(record: Comparison) -> str:
     if not record.rows:
         return "nothing to compare"
     first, last = record.offset + 1, record.offset + len(record.rows)
-    total = show(record.total) if record.total is not None else "more"
     which = _count(len(record.rows), "run")
-    if record.total is None or record.total > len(record.rows):
-        which = f"{show(first)} to {show(last)} of {total} runs"
+    if record.total is None:
+        which = f"{show(first)} to {show(last)} of more than {_count(last, 'run')}"
+    elif record.total > len(record.rows):
+        which = f"{show(first)} to {show(last)} of {_count(record.total, 'run')}"
     if not record.by:
         return f"{which}, the newest first"
     return f"{which} by {record.by}, {'more' if record.greater_is_better else 'less'} is better"

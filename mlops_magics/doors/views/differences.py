@@ -90,18 +90,23 @@ def _facts(record: Changes) -> dict[str, Any]:
         f"{name.replace('_', ' ')} {_pair(pair)}"
         for name, pair in (data.get("split") or {}).items()
     )
-    cells = [
-        *_counted(len(record.code), "cell differs", "cells differ"),
-        *_counted(record.unchanged_cells, "is the same", "are the same"),
-    ]
     return {
         "data": _data(record),
         **({"split": split} if split else {}),
         **({"target": _pair(data["target"])} if data.get("target") else {}),
-        "code": ", ".join(cells) if cells else "not recorded",
+        "code": _code(record),
         **({"commit": _pair([_commit(c) for c in git["commit"]])} if git.get("commit") else {}),
         **({"uncommitted": _pair(git["uncommitted"])} if git.get("uncommitted") else {}),
     }
+
+
+def _code(record: Changes) -> str:
+    same = _counted(record.unchanged_cells, "cell")
+    if not record.code:
+        return f"the same: {same[0]}" if same else "not recorded"
+    differ = _counted(len(record.code), "cell differs", "cells differ")
+    alike = _counted(record.unchanged_cells, "is the same", "are the same")
+    return ", ".join([*differ, *alike])
 
 
 def _data(record: Changes) -> str:
@@ -151,6 +156,7 @@ def _model(record: Changes) -> Table:
         (name, *(size(v) if name == "size" and v is not None else _cut(v) for v in pair))
         for name, pair in record.model.items()
     ]
+    rows = [row for row in rows if row[1] != row[2]]  # a size may differ by bytes
     return Table(("model", "before", "after"), rows, "Model")
 
 

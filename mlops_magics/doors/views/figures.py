@@ -13,6 +13,8 @@ Row = Mapping[str, Any]
 
 #: How much the figures hold: charts, upright axes, categories of an axis, lines with a label.
 _CHARTS, _AXES, _CATEGORIES, _LABELLED = 6, 7, 8, 5
+#: Of residuals every so many is drawn, and of so many models, to tell them apart.
+_EVERY, _SCATTERED = 3, 3
 
 
 def estimator(row: Row) -> str:
@@ -110,10 +112,13 @@ def over_each_other(record: Comparison) -> list[Panel]:
         )
         if record.curves.get(kind)
     ]
-    residuals = (record.curves.get("residuals") or {}).items()
+    residuals = [*(record.curves.get("residuals") or {}).items()]
     errors = []
     if residuals:
-        dots = [Series(label, _pairs(r["sample"]), "dots") for label, r in residuals]
+        dots = [
+            Series(label, _pairs(r["sample"])[::_EVERY], "dots")
+            for label, r in residuals[:_SCATTERED]
+        ]
         steps = [
             Series(label, [(value, share) for share, value in _pairs(r["quantiles"])])
             for label, r in residuals
