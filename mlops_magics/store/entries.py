@@ -10,8 +10,8 @@ from typing import Any
 #: MLflow keeps the infinities as the largest numbers that its column can hold.
 _LARGEST = 1.7976931348623157e308
 
-#: The steps that make models; a run without `mlops.verb` is someone's own.
-MAKERS = ("", "train", "tune")
+#: The step that makes models (a search ends in one too); a run without a verb is someone's own.
+MAKERS = ("", "train")
 ENDED_BADLY = ("FAILED", "KILLED")
 
 

@@ -177,7 +177,9 @@ def test_it_pages_and_counts_what_it_leaves_out() -> None:
     text = views.text(pages[1])
     assert "4 to 6 of 7 runs by auc, more is better" in text
     assert "2 trials of searches; --all shows them" in text
-    assert mlops.compare("credit", by="auc", all_=True).total == 9
+    everything = mlops.compare("credit", by="auc", all_=True)
+    assert everything.total == 9
+    assert [row["comparable"] for row in everything.rows] == [True, True, *[None] * 7]
     beyond = mlops.compare("credit", by="auc", offset=50)
     assert beyond.rows == ()
     assert beyond.warnings == ("There is no run after the first 50.",)

@@ -230,4 +230,6 @@ def _cost(row: Row) -> str:
 def _data(row: Row) -> Any:
     digest = str(row.get("digest", "")).removeprefix("sha256:")[:8]
     text = " ".join(filter(None, (row.get("dataset", ""), digest)))
-    return Status(f"{text}: other rows", "warn") if row.get("comparable") is False else text
+    if row.get("comparable") is False:
+        return Status(f"{text}: other rows" if text else "other rows", "warn")
+    return text
