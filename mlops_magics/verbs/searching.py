@@ -131,7 +131,7 @@ class Loop:
             self._failed = -1
         elif self._failed >= 0:
             self._failed += 1
-        best = self.kept.best()
+        best = self.kept.best
         hopeless = self._failed >= FIRST or (self.kept.done >= self.wanted and self._failed > 0)
         if error is not None and best is None and (isinstance(error, WrongUsage) or hopeless):
             raise error.with_traceback(_theirs(error.__traceback__))
@@ -151,7 +151,7 @@ class Loop:
 
     def _sentence(self, trial: Any, now: float) -> str:
         """``12 of 50 trials · 0.842 (best 0.861, trial 7) · about 2 min left``."""
-        state, best = trials.state(trial), self.kept.best()
+        state, best = trials.state(trial), self.kept.best
         result = f"{trial.value:.4g}" if state == "complete" else state
         if reason := trial.user_attrs.get(trials.REASON):
             result += f" ({reason})" if state == "failed" else ""

@@ -38,6 +38,8 @@ class Kept:
         The trials by number; ``None`` for one that has begun and not ended.
     done : int
         How many count: all that ended by themselves, also by failing.
+    best : optuna.trial.FrozenTrial or None
+        The best of the completed trials; of equals the first.
     warnings : list of str
         What the user should know of it, one sentence each.
     """
@@ -46,6 +48,7 @@ class Kept:
     study: optuna.Study
     trials: list[optuna.trial.FrozenTrial | None] = field(default_factory=list)
     done: int = 0
+    best: optuna.trial.FrozenTrial | None = None
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -88,7 +91,14 @@ class Kept:
     def _know(self, number: int, trial: optuna.trial.FrozenTrial) -> None:
         trial.number = number
         self.trials[number] = trial
-        self.done += trials.state(trial) != "interrupted"
+        state = trials.state(trial)
+        self.done += state != "interrupted"
+        if state == "complete" and (self.best is None or self._rank(trial) < self._rank(self.best)):
+            self.best = trial
+
+    def _rank(self, trial: optuna.trial.FrozenTrial) -> tuple[float, int]:
+        sign = -1 if self.study.direction.name == "MAXIMIZE" else 1
+        return sign * (trial.value or 0.0), trial.number
 
     def lose(self, number: int, reason: str, ended: str = "failed") -> optuna.trial.FrozenTrial:
         """Note that a trial will not end any more, such as when its worker died."""
@@ -97,14 +107,6 @@ class Kept:
         lost = optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL, user_attrs=attrs)
         self.end(number, lost)
         return lost
-
-    def best(self) -> optuna.trial.FrozenTrial | None:
-        """The best of the completed trials; of equals the first."""
-        complete = [t for t in self.ended if trials.state(t) == "complete"]
-        if not complete:
-            return None
-        sign = -1 if self.study.direction.name == "MAXIMIZE" else 1
-        return min(complete, key=lambda t: (sign * (t.value or 0.0), t.number))
 
 
 @contextmanager

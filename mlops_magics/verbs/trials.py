@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: User attributes of a trial that are ours: its place in the search, and why it has no value.
 NUMBER, REASON, ENDED = "mlops.number", "mlops.reason", "mlops.ended"
 
+#: How a trial can end.
+STATES = ("complete", "pruned", "failed", "interrupted")
+
 
 def library() -> Any:
     """The module `optuna`.
@@ -156,7 +159,7 @@ def quiet() -> Iterator[None]:
 
 
 def state(trial: optuna.trial.FrozenTrial) -> str:
-    """``complete``, ``pruned``, ``failed`` or ``interrupted``."""
+    """How a trial ended: one of `STATES`."""
     ended = str(trial.user_attrs.get(ENDED, ""))
     return ended or {"COMPLETE": "complete", "PRUNED": "pruned"}.get(trial.state.name, "failed")
 

@@ -25,6 +25,9 @@ TUNED_BY = "mlops.tuned_by"
 #: Of how many completed trials at least something can be said about the parameters.
 _ENOUGH = 4
 
+#: Of more than so many the importance is told from some, evenly chosen: it grows with their square.
+_MOST = 250
+
 
 @dataclass
 class Result:
@@ -44,7 +47,7 @@ class Result:
 
         What is recorded as its source is code that runs by itself: the parameters are in it.
         """
-        best = self.kept.best()
+        best = self.kept.best
         if best is None:
             self.warnings.append("No trial was completed, so there is no model.")
             return
@@ -80,7 +83,7 @@ class Result:
 
     def record(self, status: str) -> Tuning:
         """The record; its facts are stored with the run."""
-        best = self.kept.best()
+        best = self.kept.best
         rows = tuple(self._row(t) for t in self._best_first())
         states = [row["state"] for row in rows]
         record = Tuning(
@@ -125,12 +128,11 @@ class Result:
 
     def _best_first(self) -> list[Any]:
         sign = -1 if self.kept.study.direction.name == "MAXIMIZE" else 1
-        order = ["complete", "pruned", "failed", "interrupted"]
 
         def place(trial: Any) -> tuple[int, float, int]:
             state = trials.state(trial)
             value = sign * trial.value if state == "complete" else 0.0
-            return order.index(state), value, trial.number
+            return trials.STATES.index(state), value, trial.number
 
         return sorted(self.kept.ended, key=place)
 
@@ -152,14 +154,14 @@ class Result:
         if len(complete) < _ENOUGH or len({t.value for t in complete}) < 2:
             return {}
         optuna = trials.library()
-        try:
-            with trials.quiet():
-                evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
-                found = optuna.importance.get_param_importances(
-                    self.kept.study, evaluator=evaluator
-                )
-        except (ValueError, RuntimeError):  # nothing varies, or not in a way that can be told apart
-            return {}
+        with trials.quiet():
+            study = optuna.create_study(direction=self.kept.study.direction)
+            study.add_trials(complete[:: -(-len(complete) // _MOST)])
+            evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=0)
+            try:
+                found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+            except (ValueError, RuntimeError):  # nothing varies, or nothing that can be told apart
+                return {}
         return {str(k): float(v) for k, v in found.items()}
 
 
