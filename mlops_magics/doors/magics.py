@@ -9,6 +9,7 @@ numbers and traceback.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -195,18 +196,25 @@ def load(shell: InteractiveShell) -> None:
     session.attach(shell.user_ns, cells.watch.log)
     evidence.live_changes.note()
     setattr(shell, _ATTRIBUTE, (cells, replaced))
-    _close_killed_runs()
+    _settle()
 
 
-def _close_killed_runs() -> None:
-    """Set right the runs whose kernel was killed; if there are none, only looks at a folder."""
-    if not any(store.journal.abandoned()):
+def _settle() -> None:
+    """Close the runs of killed kernels, deliver those that a store away had left here.
+
+    If there are none, only looks at two folders.
+    """
+    if not any(store.journal.abandoned()) and not store.outbox.kept():
         return
-    try:
-        closed = store.outbox.sweep()
-    except MlopsError as error:
-        print(f"Runs of a killed kernel could not be closed: {error}")
-        return
+    from mlops_magics.doors import progress
+
+    with progress.shown(sys.stdout):
+        try:
+            closed = store.outbox.sweep()
+            store.outbox.deliver_kept()
+        except MlopsError as error:
+            print(f"Runs that were left open or undelivered stay so: {error}")
+            return
     for run_id in closed:
         print(f"Run {run_id} was open when its process died; it is now recorded as killed.")
 

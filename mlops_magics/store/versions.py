@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -188,8 +189,10 @@ def local_path(version: Version) -> Path:
 
 
 def _download(uri: str, target: Path) -> Path:
+    """Fetch a model's folder whole or not at all; MLflow puts it below the place it is given."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(target))
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as aside:
+        Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=aside)).replace(target)
     return target
 
 

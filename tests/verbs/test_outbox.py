@@ -175,6 +175,20 @@ def test_one_delivery_at_a_time(names: dict[str, Any], away: Any) -> None:
     assert [d.run_id for d in outbox.deliver_kept()] == [record.run_id]
 
 
+def test_loading_the_extension_delivers_and_says_so(
+    names: dict[str, Any], away: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    record = kept_run(names, away)
+    away.back()
+    shell = InteractiveShell(colors="nocolor")
+    shell.run_line_magic("load_ext", "mlops_magics")
+    shell.run_line_magic("unload_ext", "mlops_magics")
+    assert "is delivered as credit/1" in capsys.readouterr().out
+    assert_whole(record.run_id)
+
+
 def test_a_newer_candidate_stays(names: dict[str, Any], away: Any) -> None:
     record = kept_run(names, away)
     parcel = outbox.kept()[0]
