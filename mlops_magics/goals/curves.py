@@ -130,7 +130,9 @@ def _thin(points: Floats) -> Floats:
     pieces = POINTS // 2
     piece = np.minimum((walked / walked[-1] * pieces).astype(int), pieces - 1)
     enters = np.flatnonzero(np.diff(piece))
-    return points[np.unique(np.concatenate([[0], enters, enters + 1, [len(points) - 1]]))]
+    kept = np.unique(np.concatenate([[0], enters, enters + 1, [len(points) - 1]]))
+    thinned: Floats = points[kept]
+    return thinned
 
 
 def _calibration(truth: Array, scores: Floats) -> list[list[float]]:

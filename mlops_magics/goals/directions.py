@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 
 from mlops_magics import plugins
-from mlops_magics.goals import metrics
 
 #: What people put before or behind a metric's name to say on what it was measured.
 _WHERE = re.compile(
@@ -40,6 +39,8 @@ def of(name: str) -> Direction:
     ``val_rmse`` is known as `rmse` is; a name that is no metric's is assumed to be a loss if it
     has a word for one, and a score otherwise.
     """
+    from mlops_magics.goals import metrics  # which needs numpy
+
     plain = name.lower()
     while True:
         if plain in plugins.names("metric"):

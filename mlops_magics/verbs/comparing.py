@@ -15,7 +15,7 @@ from mlops_magics.verbs.declaration import verb
 from mlops_magics.verbs.differing import RunRef
 
 if TYPE_CHECKING:
-    from mlops_magics.store.leaderboard import Page, Scope
+    from mlops_magics.store.entries import Page, Scope
 
 #: How many of the best have their curves drawn over each other.
 _CURVES = 5

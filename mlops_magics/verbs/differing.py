@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from mlops_magics.store.leaderboard import Entry
     from mlops_magics.store.versions import Version
 
+if TYPE_CHECKING:
+    from mlops_magics.store.versions import Version
+
 #: A version or a run, by reference or as the record of a run.
 RunRef = Annotated[Any, Reference("record")]
 

@@ -12,7 +12,7 @@ from mlops_magics import store
 from mlops_magics.errors import MlopsError
 
 if TYPE_CHECKING:
-    from mlops_magics.store.leaderboard import Entry
+    from mlops_magics.store.entries import Entry
     from mlops_magics.store.versions import Version
 
 #: Parameters that only repeat what the estimator is made of.
