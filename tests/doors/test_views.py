@@ -91,6 +91,8 @@ def example(name: str, hint: Any) -> Any:
         return {HOSTILE: 1} if "Mapping" in text else 3
     if name == "metrics":
         return {HOSTILE: 0.5}
+    if text.startswith("tuple[collections.abc.Mapping"):
+        return ({HOSTILE: HOSTILE},)
     for part, value in {
         "GoalResult": (
             records.GoalResult(text=HOSTILE + " >= 0.5", value=0.7, passed=True, reason=HOSTILE),
