@@ -53,7 +53,8 @@ class Details:
     Attributes
     ----------
     record : str
-        ``sha256:…`` over its RECORD, which lists its files with their hashes; empty without one.
+        ``sha256:…`` over the files and hashes in its RECORD, the same whoever installed them;
+        empty without any.
     modules : frozenset of str
         The top-level modules and packages that it brought.
     direct : mapping
@@ -104,9 +105,9 @@ def _in(folder: str, seen: int) -> tuple[Distribution, ...]:
 @lru_cache(maxsize=4096)
 def details(distribution: Distribution) -> Details:
     """What its metadata says."""
-    record = _read(distribution, "RECORD")
+    lines = _read(distribution, "RECORD").splitlines()
     # The hashes in it are written without slashes. Of thousands of lines few tops are left.
-    tops = {line.partition(b"/")[0] for line in record.splitlines()}
+    tops = {line.partition(b"/")[0] for line in lines}
     listed = {top.partition(b",")[0] for top in tops} or _read(
         distribution, "top_level.txt"
     ).split()
@@ -116,10 +117,18 @@ def details(distribution: Distribution) -> Details:
     except ValueError:
         direct = {}
     return Details(
-        f"sha256:{hashlib.sha256(record).hexdigest()}" if record else "",
+        _digest(lines, distribution.info),
         frozenset(modules),
         direct if isinstance(direct, dict) else {},
     )
+
+
+def _digest(lines: list[bytes], info: str) -> str:
+    # What an installer adds has no hash, or lies in the metadata or beside the folder.
+    others = (f"{info}/".encode(), b"../", b"/")
+    kept = sorted(line for line in lines if b",sha256=" in line and not line.startswith(others))
+    content = b"\n".join(kept)
+    return f"sha256:{hashlib.sha256(content).hexdigest()}" if kept else ""
 
 
 def _is_module(top: bytes) -> bool:

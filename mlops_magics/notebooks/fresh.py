@@ -19,11 +19,11 @@ from mlops_magics.notebooks.kernels import NATIVE, Kernel
 #: This package; what of its requirements a training needs was imported by the recorded one.
 OURS = "mlops-magics"
 
-#: What a kernel needs beside what was imported.
-_KERNEL = ("ipykernel", "ipython")
+#: What a kernel and its magics need beside what a script's process had imported.
+_KERNEL = ("ipykernel", "ipython", "cyclopts")
 
-#: Installers, which an environment has or does not need.
-_INSTALLERS = {"pip", "setuptools", "wheel", "uv", OURS}
+#: What is not installed with the rest: the installers themselves, and this package.
+_APART = {"pip", "uv", OURS}
 
 #: Variables by which an environment would take up modules or settings of another.
 _FOREIGN = re.compile(r"PYTHON(PATH|HOME|STARTUP)|VIRTUAL_ENV|CONDA_.*|PIP_(TARGET|PREFIX|USER)")
@@ -97,7 +97,7 @@ def make(folder: Path, lock: str, imported: Collection[str], python: str) -> Fre
     if OURS not in lines:
         raise NotMadeError(f"The recorded lock lacks {OURS} itself.")
     wanted, rest = folder / "wanted.txt", folder / "constraints.txt"
-    names = sorted({*imported, *_KERNEL} - _INSTALLERS)
+    names = sorted({*imported, *_KERNEL} - _APART)
     wanted.write_text("".join(f"{lines.get(name, name)}\n" for name in names))
     rest.write_text("".join(f"{line}\n" for line in lines.values() if "@" not in line))
     _do([*install, "-r", str(wanted), "-c", str(rest)], environment)

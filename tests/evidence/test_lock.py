@@ -218,8 +218,12 @@ def test_a_file_patched_in_place_is_named(install: Install, site: Path) -> None:
 def test_two_builds_of_one_version_are_told_apart(install: Install, site: Path) -> None:
     info = install("alpha", "1.0", {"alpha_mod.py": "x = 1\n"})
     first = lock.describe()["records"]["alpha"]
-    (info / "RECORD").write_text("alpha_mod.py,sha256=other,6\n")
+    with (info / "RECORD").open("a") as record:  # as another installer does
+        record.write(f"__pycache__/alpha_mod.pyc,,\n{info.name}/INSTALLER,sha256=uv,2\n")
     os.utime(site, ns=(5, 5))
+    assert lock.describe()["records"]["alpha"] == first
+    (info / "RECORD").write_text("alpha_mod.py,sha256=other,6\n")
+    os.utime(site, ns=(6, 6))
     assert lock.describe()["records"]["alpha"] != first
 
 

@@ -48,6 +48,7 @@ def test_what_is_installed(uv: Path, tmp_path: Path) -> None:
     assert ours.endswith("--no-deps mlops-magics @ file:///here")
     assert (place / "wanted.txt").read_text().splitlines() == [
         "a-b==1.0",
+        "cyclopts",
         "d @ git+https://host/d.git@abc",
         "ipykernel==7.0",
         "ipython",
