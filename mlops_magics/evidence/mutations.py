@@ -99,7 +99,7 @@ def changed(call: Call, look: Look, *, dropped: bool) -> Iterator[str]:
     """
     found = look(call.root or call.function)
     if call.root:
-        module = found is not None and (found.kind == "module" or _is_module(found))
+        module = found is not None and (found.kind == "module" or is_module(found))
         if not module:
             yield from _by_method(call, found, look, dropped=dropped)
             return
@@ -118,7 +118,7 @@ def _path(state: State) -> str:
     return state.imported.replace(":", ".")
 
 
-def _is_module(state: State) -> bool:
+def is_module(state: State) -> bool:
     """Whether a name that was bound by an import is a module, as far as its spelling tells."""
     package = state.imported.partition(".")[0].partition(":")[0]
     return (

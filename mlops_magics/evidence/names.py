@@ -24,6 +24,10 @@ _DYNAMIC = {"exec", "eval", "globals", "locals", "vars"}
 #: Where IPython keeps what cells have shown and what was typed.
 _OUTPUTS = re.compile(r"_{1,3}|_\d+|_[ido]h|_i{1,3}|_i\d+|In|Out")
 
+#: Methods by which an object keeps what it is given.
+_KEEPING = {"append", "appendleft", "extend", "insert", "add", "update", "setdefault", "set_params",
+            "push", "put", "register", "__setitem__"}  # fmt: skip
+
 Transform = Callable[[str], str]
 
 
@@ -37,22 +41,33 @@ class Facts:
         Names read before they are surely bound here.
     words : set of str
         Words of magics, and names that a verb looks up: reads if the notebook has such a name.
-    loads : set of str
-        All names that the code itself reads, bound here or not.
+    loads : mapping
+        All names that the code itself reads → the names that were surely bound before.
     binds, maybe, deletes : set of str
         Names bound for sure at the end, bound on some path, and deleted.
     mutates : set of str
         Names whose object is surely changed in place (``x[0] = …``, ``x.a = …``).
+    mutates_given : set of str
+        Those of them whose object is perhaps not one that this cell had bound to the name.
+    deep : set of str
+        Those of them where a part of the object is changed (``x.a[0] = …``).
     calls : list of Call
         Calls that may change an object in place.
     links : mapping
         Name bound here → the names whose objects it may share.
+    forked : set of str
+        Names bound here on some path only, that may share an object with others.
+    unsettled : set of str
+        Names bound here more than once to objects that were perhaps changed in between.
     later : mapping
         Name bound here → names that code which it holds (a lambda) reads when it is used.
     made : mapping
         Name bound here → the plain functions and classes that were called for it.
     code : mapping
         Function or class defined here → what it does when it is used.
+    past : list of (frozenset of str, Facts)
+        Functions defined here that were used before their name was bound anew, and what had been
+        bound then.
     imports : mapping
         Name bound by an import → what: ``numpy.random``, ``sklearn.svm:SVC``.
     stars : list of str
@@ -69,16 +84,21 @@ class Facts:
 
     reads: set[str] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
-    loads: set[str] = field(default_factory=set)
+    loads: dict[str, frozenset[str]] = field(default_factory=dict)
     binds: set[str] = field(default_factory=set)
     maybe: set[str] = field(default_factory=set)
     deletes: set[str] = field(default_factory=set)
     mutates: set[str] = field(default_factory=set)
+    mutates_given: set[str] = field(default_factory=set)
+    deep: set[str] = field(default_factory=set)
     calls: list[Call] = field(default_factory=list)
     links: dict[str, set[Link]] = field(default_factory=dict)
+    forked: set[str] = field(default_factory=set)
+    unsettled: set[str] = field(default_factory=set)
     later: dict[str, set[str]] = field(default_factory=dict)
     made: dict[str, set[str]] = field(default_factory=dict)
     code: dict[str, Facts] = field(default_factory=dict)
+    past: list[tuple[frozenset[str], Facts]] = field(default_factory=list)
     imports: dict[str, str] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
     strings: dict[str, str] = field(default_factory=dict)
@@ -152,6 +172,7 @@ class Reader(ast.NodeVisitor):
         self.bound: set[str] = set()
         self.hidden: list[set[str]] = []  # of comprehensions and class bodies
         self.shared: set[str] = set()  # declared global, here or further in
+        self.forks = 0  # of branches and loops around
         self.last: ast.stmt | None = None
 
     # Scopes
@@ -175,11 +196,13 @@ class Reader(ast.NodeVisitor):
         """Read bodies of which one runs: what all of them bind is surely bound."""
         before = set(self.bound)
         ends = []
+        self.forks += 1
         for body in bodies:
             self.bound = set(before)
             if self.run(body):
                 ends.append(self.bound)
             self.facts.maybe |= self.bound - before
+        self.forks -= 1
         self.bound = set.intersection(*ends) if ends else before
 
     def _local(self, name: str) -> bool:
@@ -191,7 +214,8 @@ class Reader(ast.NodeVisitor):
             return
         if self.own is not None and name in self.own:
             return
-        self.facts.loads.add(name)
+        if name not in self.facts.loads:
+            self.facts.loads[name] = frozenset(self.bound)
         if name not in self.bound:
             self.facts.reads.add(name)
             if _OUTPUTS.fullmatch(name):
@@ -204,18 +228,57 @@ class Reader(ast.NodeVisitor):
         else:
             self.bound.add(name)
             self.facts.deletes.discard(name)
-            for earlier in (self.facts.imports, self.facts.code, self.facts.strings):
-                earlier.pop(name, None)
+            self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        """What a name was before it is bound anew counts no more."""
+        facts = self.facts
+        if name in facts.links and self._touched(name):
+            facts.unsettled.add(name)  # what it was then has perhaps been changed
+        elif not self.forks:
+            self._hand_on(name, facts.links.pop(name, set()))
+        if name in facts.code and name in facts.loads:
+            facts.past.append((frozenset(self.bound), facts.code[name]))
+        if not self.forks:
+            for known in (facts.imports, facts.code, facts.strings, facts.later, facts.made):
+                known.pop(name, None)
+
+    def _hand_on(self, name: str, links: set[Link]) -> None:
+        """What shared an object with `name` through its old object shares it still."""
+        for others in self.facts.links.values():
+            for link in [o for o in others if o.name == name and o.fresh]:
+                others.discard(link)
+                others |= links if link.how == "same" else {o._replace(how=link.how) for o in links}
+
+    def _touched(self, name: str) -> bool:
+        return name in self.facts.mutates or any(
+            name == call.root or name in call.arguments
+            for call in self.facts.calls
+            if call.fate != "used" or call.inplace
+        )
 
     def link(self, name: str, links: Iterable[Link]) -> None:
         """The object of `name` may share something with other names'."""
-        self.facts.links.setdefault(name, set()).update(o for o in links if o.name != name)
+        self.facts.links.setdefault(name, set()).update(links)
+        if self.forks:
+            self.facts.forked.add(name)
+
+    def _told(self, links: Iterable[Link]) -> set[Link]:
+        """With what is known here of which object a name stands for."""
+        return {link._replace(fresh=link.name in self.bound) for link in links}
 
     def mutate(self, node: ast.AST) -> None:
         """The object below an attribute or item is changed in place."""
         root = references.root(node)
         if root is not None and not any(root in names for names in self.hidden):
-            self.facts.mutates.add(root)
+            self._mutated(root)
+            if isinstance(getattr(node, "value", None), ast.Attribute | ast.Subscript):
+                self.facts.deep.add(root)
+
+    def _mutated(self, name: str) -> None:
+        self.facts.mutates.add(name)
+        if name not in self.bound:
+            self.facts.mutates_given.add(name)
 
     # Names
 
@@ -287,7 +350,7 @@ class Reader(ast.NodeVisitor):
         self.visit(node.value)
         if isinstance(node.target, ast.Name):
             self.load(node.target.id)
-            self.facts.mutates.add(node.target.id)  # a list grows in place
+            self._mutated(node.target.id)  # a list grows in place
             self.store(node.target.id)
         else:
             self.visit(node.target)
@@ -306,14 +369,10 @@ class Reader(ast.NodeVisitor):
         if isinstance(target, ast.Starred):
             self._assign_one(target.value, value)
             return
+        links = self._told(references.links(value))
         self.visit(target)
-        links = references.links(value)
         if isinstance(target, ast.Name):
             name = target.id
-            if not self.hidden and self.own is None:
-                self.facts.links.pop(name, None)
-                self.facts.later.pop(name, None)
-                self.facts.made.pop(name, None)
             self.link(name, links)
             self.facts.made.setdefault(name, set()).update(references.made(value))
             if isinstance(value, ast.Lambda):
@@ -322,7 +381,7 @@ class Reader(ast.NodeVisitor):
                 self.facts.strings[name] = value.value
             self.facts.later.setdefault(name, set()).update(self._lambdas(value))
         elif (root := references.root(target)) is not None:
-            self.link(root, (Link(o.name, "holds") for o in links))
+            self.link(root, (link._replace(how="holds") for link in links))
             self.facts.later.setdefault(root, set()).update(self._lambdas(value))
 
     def _lambdas(self, value: ast.expr) -> set[str]:
@@ -372,8 +431,10 @@ class Reader(ast.NodeVisitor):
     def visit_For(self, node: ast.For | ast.AsyncFor) -> None:
         self.visit(node.iter)
         before = set(self.bound)
+        self.forks += 1
         self._loop_target(node.target, node.iter)
         self.run(node.body)
+        self.forks -= 1
         self.facts.maybe |= self.bound - before
         self.bound = before
         self._branches(node.orelse, [])
@@ -381,8 +442,8 @@ class Reader(ast.NodeVisitor):
     visit_AsyncFor = visit_For
 
     def _loop_target(self, target: ast.expr, iterated: ast.expr) -> None:
+        links = self._told(references.elements(iterated))
         self.visit(target)
-        links = references.elements(iterated)
         for node in ast.walk(target):
             if isinstance(node, ast.Name):
                 self.link(node.id, links)
@@ -394,6 +455,7 @@ class Reader(ast.NodeVisitor):
 
     def visit_Try(self, node: ast.Try) -> None:
         before = set(self.bound)
+        self.forks += 1
         reached = self.run(node.body) and self.run(node.orelse)
         whole = set(self.bound)
         self.facts.maybe |= whole - before
@@ -408,6 +470,7 @@ class Reader(ast.NodeVisitor):
                 ends.append(self.bound)
             self.facts.maybe |= self.bound - before - {handler.name}
             self.bound.discard(handler.name or "")
+        self.forks -= 1
         self.bound = set.intersection(*ends) if ends else before
         self.run(node.finalbody)
 
@@ -426,6 +489,7 @@ class Reader(ast.NodeVisitor):
     def visit_Match(self, node: ast.Match) -> None:
         self.visit(node.subject)
         before = set(self.bound)
+        self.forks += 1
         for case in node.cases:
             self.bound = set(before)
             self.visit(case.pattern)
@@ -433,6 +497,7 @@ class Reader(ast.NodeVisitor):
                 self.visit(case.guard)
             self.run(case.body)
             self.facts.maybe |= self.bound - before
+        self.forks -= 1
         self.bound = before
 
     def visit_MatchAs(self, node: ast.MatchAs) -> None:
@@ -535,7 +600,7 @@ class Reader(ast.NodeVisitor):
                 reader.returned(node)
         facts = reader.facts
         facts.parameters = parameters
-        facts.reads = {n for n in facts.loads | facts.reads if n not in own}
+        facts.reads = {n for n in (*facts.loads, *facts.reads) if n not in own}
         # Names declared global are the cell's; nothing else leaves a function.
         facts.maybe, facts.binds = shared | reader.shared, set()
         return facts
@@ -589,11 +654,13 @@ class Reader(ast.NodeVisitor):
 
         if escapes.read(self, node):
             return
-        call = references.call(node, fate)
+        call = references.call(node, fate, self.bound)
         name = call.function
         if name in _DYNAMIC and name not in self.bound and not self._dynamic(node, name):
             self._hide(f"uses {name}()")
         self.facts.calls.append(call)
+        if call.root and call.direct and call.method in _KEEPING:
+            self.link(call.root, self._told({Link(n, "holds") for n in call.arguments}))
         self.facts.effects.update(effects.of_call(node, name))
         self.facts.draws |= effects.draws(name)
         self.facts.files_written.update(effects.written(node, name))

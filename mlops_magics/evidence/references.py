@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -12,10 +12,12 @@ class Link(NamedTuple):
     """How the object of one name may share something with that of `name`.
 
     ``same`` object, a ``part`` of it (``x.a``, ``x[0]``), or it ``holds`` it (``[x]``, ``f(x)``).
+    `fresh` says that `name` had been bound before by the same cell.
     """
 
     name: str
     how: Literal["same", "part", "holds"]
+    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,15 @@ class Call:
         The attribute that is called; empty for a plain function.
     direct : bool
         Whether no other call stands between `root` and `method`.
+    deep : bool
+        Whether the method is that of a part of `root`, as in ``d["a"].sort()``.
     positional, named : the names that each argument hands over
     fate : str
         Whether the value is ``used``, ``shown`` as the cell's last expression, or ``dropped``.
     inplace : bool
         Whether ``inplace=True`` stands in it.
+    fresh : frozenset of str
+        Names that the same cell had bound before.
     """
 
     function: str
@@ -47,6 +53,8 @@ class Call:
     named: dict[str, frozenset[str]] = field(hash=False)
     fate: Literal["used", "shown", "dropped"] = "used"
     inplace: bool = False
+    deep: bool = False
+    fresh: frozenset[str] = frozenset()
 
     @property
     def arguments(self) -> frozenset[str]:
@@ -96,20 +104,25 @@ def constant_truth(node: ast.expr) -> bool | None:
     return None
 
 
-def call(node: ast.Call, fate: Literal["used", "shown", "dropped"]) -> Call:
-    """What a call looks like from outside."""
+def call(node: ast.Call, fate: Literal["used", "shown", "dropped"], bound: Collection[str]) -> Call:
+    """What a call looks like from outside, where `bound` are the names that the cell has bound."""
     method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
     on = node.func.value if isinstance(node.func, ast.Attribute) else None
     straight = root(on) if on is not None else None
     named = {k.arg or "**": _handed(k.value) for k in node.keywords}
+    receiver = (root(on, through_calls=True) or "") if on is not None else ""
+    positional = tuple(_handed(a) for a in node.args)
+    concerned = frozenset({receiver}).union(*positional, *named.values())
     return Call(
         function=dotted(node.func),
-        root=(root(on, through_calls=True) or "") if on is not None else "",
+        root=receiver,
         method=method,
         direct=straight is not None,
-        positional=tuple(_handed(a) for a in node.args),
+        deep=isinstance(on, ast.Attribute | ast.Subscript),
+        positional=positional,
         named=named,
         fate=fate,
+        fresh=concerned.intersection(bound),
         inplace=any(
             k.arg == "inplace" and isinstance(k.value, ast.Constant) and k.value.value is True
             for k in node.keywords

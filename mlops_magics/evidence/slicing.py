@@ -11,7 +11,7 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mlops_magics.evidence import effects, escapes, mutations, names
 from mlops_magics.evidence.cells import Execution, Kind, Seen
@@ -110,17 +110,13 @@ class Flow:
             by = self._made_by(name)
             if by:
                 ties[name] = by
-        changed = self._changed(execution, facts, used)
-        for name in changed - read:
-            if (by := self._made_by(name)) and name not in facts.binds:
-                ties[name] = by
+        for name in self._changed(execution, facts, used):
+            state = self.state.get(name)
+            if state is not None:
+                self.state[name] = replace(state, by=(*state.by, place))
+                self.made[place].add(name)
         rebound = set().union(*(code.maybe for code in used))
         self._bind(place, execution, facts, rebound)
-        for name in changed:
-            state = self.state.get(name)
-            if state is not None and (not state.by or state.by[-1] != place):
-                state.by = (*state.by, place)
-                self.made[place].add(name)
         self._write_files(place, facts)
         if any(self._prepares(call) for call in facts.calls):
             self.state[escapes.DATASET] = State(by=(place,))
@@ -154,10 +150,14 @@ class Flow:
         if not facts.notes:
             read -= {f"<file {f}>" for f in facts.files_written}
         used: list[Facts] = []
-        waiting = [*facts.loads, *direct]
-        met = set(waiting)
+        waiting = [*facts.loads.items(), *((name, frozenset[str]()) for name in direct)]
+        for bound, code in facts.past:
+            used.append(code)
+            read |= code.reads - bound
+            waiting += [(name, bound) for name in code.reads]
+        met = {name for name, _ in waiting}
         while waiting:
-            name = waiting.pop()
+            name, bound = waiting.pop()
             state = self._look(name, facts)
             if state is None:
                 continue
@@ -167,12 +167,9 @@ class Flow:
                 later |= state.code.reads
                 files = {f"<file {f}>" for f in state.code.files_read}
                 read |= {f for f in files if f in self.state}
-            for inner in later:
-                if inner not in facts.binds:
-                    read.add(inner)
-                if inner not in met:
-                    met.add(inner)
-                    waiting.append(inner)
+            read |= later - bound
+            waiting += [(inner, bound) for inner in later - met]
+            met |= later
         return read, used
 
     def _look(self, name: str, facts: Facts) -> State | None:
@@ -181,7 +178,9 @@ class Flow:
         if name in facts.code or name in facts.imports:
             return State(code=facts.code.get(name), imported=facts.imports.get(name, ""))
         if name in facts.binds:
-            return State(later=self._carried(name, facts), kind=self._kind(name))
+            code, later = self._same_code(name, facts), self._carried(name, facts)
+            kind = "" if name in facts.unsettled else self._kind(name)
+            return State(code=code, later=later, kind=kind)
         if state is not None and facts.later.get(name):
             return State(state.by, state.kind, state.imported, state.code, state.links,
                          state.later | facts.later[name])  # fmt: skip
@@ -193,82 +192,134 @@ class Flow:
         def look(name: str) -> State | None:
             return self._look(name, facts)
 
-        touched = set(facts.mutates)
+        touched = {n if n in facts.mutates_given else _fresh(n) for n in facts.mutates}
+        deep = {n for n in touched if _plain_name(n) in facts.deep}
         for call in facts.calls:
             dropped = call.fate == "dropped" or (call.fate == "shown" and execution.shown is False)
-            touched |= set(mutations.changed(call, look, dropped=dropped))
+            for name in mutations.changed(call, self._at(call, facts), dropped=dropped):
+                node = _fresh(name) if name in call.fresh else name
+                touched.add(node)
+                if call.deep and name == call.root:
+                    deep.add(node)
         for code in used:
             touched |= mutations.within(code, look) & code.reads
-        for name in facts.loads:
+        for name, bound in facts.loads.items():
             state = look(name)
             if state is not None and state.kind == "stateful":
-                touched.add(name)
-        return self._everywhere(touched, facts)
+                touched.add(_fresh(name) if name in bound else name)
+        return self._everywhere(touched, deep, facts)
 
-    def _everywhere(self, touched: set[str], facts: Facts) -> set[str]:
-        """With all names that share what was changed."""
-        neighbours: dict[str, set[str]] = {}
+    def _at(self, call: Call, facts: Facts) -> mutations.Look:
+        """What is known of names where a call stands."""
 
-        def tie(name: str, links: Iterable[Link]) -> None:
-            for link in links:
-                if self._shares(name, link, facts):
-                    neighbours.setdefault(name, set()).add(link.name)
-                    neighbours.setdefault(link.name, set()).add(name)
+        def look(name: str) -> State | None:
+            if name in call.fresh or name in facts.code or name in facts.imports:
+                return self._look(name, facts)
+            state = self.state.get(name)
+            if name in facts.maybe and state is not None:
+                return replace(state, kind="")  # it may have been bound anew
+            return state
+
+        return look
+
+    def _everywhere(self, touched: set[str], deep: set[str], facts: Facts) -> set[str]:
+        """With all names that share what was changed, as they were before the cell.
+
+        What a container holds is changed with it only where the change is known to go so deep.
+        """
+        around: dict[str, list[tuple[str, str]]] = {}
+
+        def tie(name: str, other: str, how: str) -> None:
+            if how:
+                around.setdefault(name, []).append((other, how))
+                if how != "holds data":
+                    up = {"part": "whole", "holds": "held", "contains data": "held"}.get(how, how)
+                    around.setdefault(other, []).append((name, up))
 
         for name, state in self.state.items():
-            if state.links:
-                tie(name, state.links)
+            for link in state.links:
+                other = self.state.get(link.name)
+                if other is not None:
+                    tie(name, link.name, _sharing(state, other, link.how))
         for name, links in facts.links.items():
-            tie(name, links)
-        found, waiting = set(touched), list(touched)
+            bound = name in facts.binds or name in facts.maybe
+            mine = (self._look(name, facts) if bound else self.state.get(name)) or State()
+            here = _fresh(name) if bound else name
+            for link in links:
+                its = self._look(link.name, facts) if link.fresh else self.state.get(link.name)
+                node = _fresh(link.name) if link.fresh else link.name
+                tie(here, node, _sharing(mine, its or State(), link.how))
+            if name in facts.forked:  # it may still be what it was before the cell
+                tie(_fresh(name), name, "same")
+        found = dict.fromkeys(touched, False) | dict.fromkeys(deep, True)
+        waiting = list(found)
         while waiting:
-            for other in neighbours.get(waiting.pop(), ()):
-                if other not in found:
-                    found.add(other)
+            name = waiting.pop()
+            for other, how in around.get(name, ()):
+                if how.endswith("data") and not found[name]:
+                    continue
+                goes_deep = how == "part" or (how == "same" and found[name])
+                if other not in found or (goes_deep and not found[other]):
+                    found[other] = goes_deep
                     waiting.append(other)
-        return found
-
-    def _shares(self, name: str, link: Link, facts: Facts) -> bool:
-        """Whether a change of one is a change of the other, by what they were seen to be."""
-        one, other = self._look(name, facts), self._look(link.name, facts)
-        mine = one.kind if one is not None else ""
-        its = other.kind if other is not None else ""
-        fixed = ("plain", "code", "module")
-        if mine in fixed or its in fixed or (other is not None and mutations._is_module(other)):
-            return False
-        if link.how == "same":
-            return True
-        if link.how == "part":
-            return its != "frame"  # what pandas takes out of a frame is a copy
-        return mine not in ("frame", "array") and its not in ("frame", "array")
+        return {name for name in found if not name.startswith(_FRESH)}
 
     def _bind(self, place: int, execution: Execution, facts: Facts, rebound: set[str]) -> None:
         seen = execution.seen
         sure = facts.binds if execution.status != "failed" else set()
-        perhaps = (facts.maybe | facts.binds | rebound) - sure
         for name in facts.deletes - facts.binds:
             if seen is None or name in execution.removed or name not in self.state:
                 self.state.pop(name, None)
         for name in execution.removed - facts.binds:
             self.state.pop(name, None)
-        fresh = {name: self._new(name, place, facts, (seen or {}).get(name)) for name in sure}
-        for name in perhaps:
-            if name.startswith("<") or (seen is None and name not in execution.removed):
-                before = self.state.get(name)
-                state = self._new(name, place, facts, None)
-                state.by = (*(before.by if before else ()), place)
-                fresh[name] = state
-        for name, what in (seen or {}).items():
-            if name not in sure:
-                fresh[name] = self._new(name, place, facts, what)
+        anew = {*sure, *(seen or {})}
+        perhaps = {
+            name
+            for name in (facts.maybe | facts.binds | rebound) - anew
+            if name.startswith("<") or (seen is None and name not in execution.removed)
+        }
+        starred = {n: f"{m}:{n}" for m in facts.stars for n in _public(m)}
         if seen is None:
-            for module in facts.stars:
-                for name in _public(module):
-                    fresh[name] = State(by=(place,), imported=f"{module}:{name}")
-        for name in fresh:
-            self._forget_links(name)
+            anew |= starred.keys()
+        retired = {name: old for name in anew if (old := self._retire(name, place))}
+        for name in facts.links.keys() - anew - perhaps:
+            if (state := self.state.get(name)) is not None:  # d["k"] = x
+                state.links = state.links | self._links(name, facts, retired)
+                state.later = state.later | self._carried(name, facts)
+        fresh = {
+            name: self._new(name, place, facts, (seen or {}).get(name), retired) for name in anew
+        }
+        for name in perhaps:
+            state, before = self._new(name, place, facts, None, retired), self.state.get(name)
+            if before is not None:
+                state.by, state.links = (*before.by, place), state.links | before.links
+            fresh[name] = state
+        for name in starred.keys() & fresh.keys() - facts.imports.keys():
+            fresh[name].imported = starred[name]
         self.state.update(fresh)
         self.made[place] |= fresh.keys()
+
+    def _retire(self, name: str, place: int) -> str:
+        """Keep what a name was bound to under a name of its own, if others share something of it.
+
+        Returns
+        -------
+        str
+            That name; empty where it is not needed.
+        """
+        old = f"<{name} before {place}>"
+        state = self.state.get(name)
+        needed = state is not None and bool(state.links)
+        for other in self.state.values():
+            if any(link.name == name for link in other.links):
+                needed = True
+                other.links = {
+                    link._replace(name=old) if link.name == name else link for link in other.links
+                }
+        if not needed:
+            return ""
+        self.state[old] = state or State()
+        return old
 
     def _kind(self, name: str) -> Kind:
         """What a name that the present cell binds was seen to hold."""
@@ -278,12 +329,10 @@ class Flow:
             return self.state[name].kind  # bound again to the same object
         return self.known[name].kind if name in self.known else ""
 
-    def _new(self, name: str, place: int, facts: Facts, seen: Seen | None) -> State:
-        links = set(facts.links.get(name, ()))
-        for link in list(links):  # c = b, where b = a
-            earlier = self.state.get(link.name)
-            if link.how == "same" and earlier is not None and link.name not in facts.binds:
-                links |= earlier.links
+    def _new(
+        self, name: str, place: int, facts: Facts, seen: Seen | None, retired: Mapping[str, str]
+    ) -> State:
+        links = self._links(name, facts, retired)
         if seen is not None:
             links |= {Link(other, "same") for other in seen.shares}
         kind = self._kind(name)
@@ -293,47 +342,57 @@ class Flow:
             kind=kind,
             imported=facts.imports.get(name, ""),
             code=facts.code.get(name) or self._same_code(name, facts),
-            links={link for link in links if link.name != name},
+            links=links,
             later=self._carried(name, facts) if holds_code else set(),
         )
 
-    def _same_code(self, name: str, facts: Facts) -> Facts | None:
+    def _links(self, name: str, facts: Facts, retired: Mapping[str, str]) -> set[Link]:
+        """What a name shares after the cell, by the names that hold after it."""
+        found = set()
+        for link in facts.links.get(name, ()):
+            other = link.name if link.fresh else retired.get(link.name, link.name)
+            if other != name:
+                found.add(Link(other, link.how))
+        return found
+
+    def _same_code(
+        self, name: str, facts: Facts, met: frozenset[str] = frozenset()
+    ) -> Facts | None:
         """The function that ``g = f`` gives another name."""
         for link in facts.links.get(name, ()):
-            if link.how == "same":
-                state = self._look(link.name, facts) if link.name != name else None
-                if state is not None and state.code is not None:
-                    return state.code
+            if link.how != "same" or link.name in met:
+                continue
+            if not link.fresh:  # also f = f
+                code = getattr(self.state.get(link.name), "code", None)
+            elif link.name in facts.code:
+                return facts.code[link.name]
+            else:
+                code = self._same_code(link.name, facts, met | {name})
+            if code is not None:
+                return code
         return None
 
-    def _carried(self, name: str, facts: Facts, depth: int = 8) -> set[str]:
+    def _carried(self, name: str, facts: Facts, met: frozenset[str] = frozenset()) -> set[str]:
         """What code that the object of a name holds will read when it is used."""
         found = set(facts.later.get(name, ()))
-        if not depth:
-            return found
         for link in facts.links.get(name, ()):
-            found |= self._code_of(link.name, facts, depth)
+            if not link.fresh:
+                found |= self._carried_before(link.name)
+            elif link.name in facts.code:
+                found |= {link.name} | facts.code[link.name].reads
+            elif link.name not in met:
+                found |= self._carried(link.name, facts, met | {name})
         for maker in facts.made.get(name, ()):
             code = facts.code.get(maker) or getattr(self.state.get(maker), "code", None)
             if code is not None:
                 found |= code.escapes
         return found
 
-    def _code_of(self, name: str, facts: Facts, depth: int) -> set[str]:
-        if name in facts.code:
-            return {name} | facts.code[name].reads
-        if name in facts.binds:
-            return self._carried(name, facts, depth - 1)
+    def _carried_before(self, name: str) -> set[str]:
         state = self.state.get(name)
         if state is None or state.kind in ("plain", "frame", "array", "module"):
             return set()
-        return ({name} | state.code.reads if state.code is not None else set()) | state.later
-
-    def _forget_links(self, name: str) -> None:
-        """A name that is bound anew no longer shares anything."""
-        for state in self.state.values():
-            if state.links:
-                state.links = {link for link in state.links if link.name != name}
+        return state.later | (state.code.reads if state.code is not None else set())
 
     def _write_files(self, place: int, facts: Facts) -> None:
         for file in facts.files_written:
@@ -395,6 +454,35 @@ class Flow:
                 adds = effect.partition("(")[0] in _ADDING or effect.startswith("sys.path.")
                 last[effect] = [*last.get(effect, []), at] if adds else [at]
         return sorted({at for places in last.values() for at in places})
+
+
+#: Marks what a cell itself has bound to a name, beside what the name was before.
+_FRESH = "<new "
+
+
+def _fresh(name: str) -> str:
+    return f"{_FRESH}{name}>"
+
+
+def _plain_name(node: str) -> str:
+    return node.removeprefix(_FRESH).removesuffix(">") if node.startswith(_FRESH) else node
+
+
+def _sharing(one: State, other: State, how: str) -> str:
+    """How a change of `other` is one of `one`, by what both were seen to be; empty: it is none."""
+    fixed = ("plain", "code", "module")
+    if one.kind in fixed or other.kind in fixed or mutations.is_module(other):
+        return ""
+    if how == "same":
+        return "same"
+    if how == "part":
+        return "part" if other.kind != "frame" else ""  # what is taken out of a frame is a copy
+    if one.kind in ("frame", "array"):
+        return ""
+    if other.kind in ("frame", "array"):
+        # A list of frames shows what becomes of them; a model keeps what it has learned.
+        return "contains data" if one.kind == "container" else "holds data"
+    return "holds"
 
 
 def _public(module: str) -> list[str]:
