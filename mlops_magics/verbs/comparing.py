@@ -97,7 +97,7 @@ def _text(name: Any) -> str:
         return name.model or f"runs:/{name.run_id}"
     if isinstance(name, Tuning):
         return name.name
-    if isinstance(name, str) and name:
+    if isinstance(name, str):
         return name
     raise WrongUsage(
         f"A {type(name).__name__} can't be compared: only what is recorded can.",
@@ -130,7 +130,7 @@ def _scope(refs: Sequence[str], everything: bool) -> Scope:
                     "Name a version that a run left.",
                 )
             run_ids.append(version.run_id)
-        elif store.leaderboard.knows(ref):
+        elif ref and store.leaderboard.knows(ref):
             names.append(ref)
         else:
             raise UnknownName("model", ref, store.versions.names())
@@ -173,7 +173,7 @@ def _measured(page: Page, metric: str) -> bool:
 def _refuse_unknown(metric: str, scope: Scope) -> None:
     counts = store.leaderboard.metrics(scope)
     if counts and metric not in counts:  # it is there where only the page is beyond the last run
-        raise UnknownName("metric in these runs", metric, counts)
+        raise UnknownName("logged metric", metric, counts)
 
 
 def _warnings(
@@ -181,8 +181,8 @@ def _warnings(
 ) -> list[str]:
     found: list[str] = []
     if not rows:
-        where = f"after the first {offset}" if page.total else "here that is finished"
-        return [f"There is no run {where}."]
+        beyond = f"There is no run after the first {offset}."
+        return [beyond if page.total else "There is no finished run to compare."]
     if not metric:
         return ["These runs have no metrics: the newest are first."]
     if direction.assumed:

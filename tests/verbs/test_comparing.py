@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import mlops_magics as mlops
@@ -136,6 +137,10 @@ def test_an_unknown_metric_is_answered_with_those_of_these_runs() -> None:
         mlops.compare("credit", by="gain_at_11")
     with pytest.raises(UnknownName, match=r"no model 'credti'"):
         mlops.compare("credti")
+    with pytest.raises(UnknownName, match=r"no model ''"):
+        mlops.compare("")
+    with pytest.raises(WrongUsage, match="A DataFrame can't be compared"):
+        mlops.compare(pd.DataFrame())
 
 
 def test_without_a_metric_named_the_usual_one_is_taken() -> None:
@@ -202,6 +207,8 @@ def test_parameters_that_differ_come_as_what_they_were() -> None:
         "b",
         None,
     )
+    logged(kind="k" * 500, metrics={"auc": 0.9})
+    assert "k" * 100 not in views.text(mlops.compare("credit", by="auc"))
     html = views.html(record)
     assert html.count("<figure>") >= 4  # one against each, and all together
     assert "Parameters and metric together" in html

@@ -14,6 +14,8 @@ Row = Mapping[str, Any]
 
 #: How many columns a table has for metrics and parameters; the record has all.
 _METRICS, _OTHERS, _PARAMS = 3, 6, 6
+#: How much of a parameter's text is shown.
+_LETTERS = 40
 _TONES: dict[str, Any] = {
     "passed": "good",
     "failed": "bad",
@@ -188,7 +190,8 @@ def _parameter(name: str) -> Callable[[Row], Any]:
         params = row.get("params", {})
         if name not in params:
             return ""
-        return "None" if params[name] is None else params[name]
+        found = "None" if params[name] is None else params[name]
+        return f"{found[:_LETTERS]}…" if isinstance(found, str) and found[_LETTERS:] else found
 
     return value
 
