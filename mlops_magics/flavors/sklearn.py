@@ -56,7 +56,7 @@ class SklearnFlavor(Flavor):
     def describe(self, obj: Any) -> str:
         """The estimator that learns, and what it stands in."""
         if not _is_estimator(obj):  # a step such as "passthrough"
-            return str(obj)
+            return obj if isinstance(obj, str) else type(obj).__name__
         name = type(obj).__name__
         if steps := getattr(obj, "steps", None):
             return f"{self.describe(steps[-1][1])} in a {name}"

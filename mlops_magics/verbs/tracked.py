@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics import flavors, store
 from mlops_magics.errors import MlopsError, StoreUnreachable, WrongUsage
 from mlops_magics.records import Run
-from mlops_magics.verbs import fitted, iterations, lineage, session, unseen
+from mlops_magics.verbs import blocks, fitted, iterations, lineage, session, unseen
 from mlops_magics.verbs.live import Live, Now
 from mlops_magics.verbs.options import pair
 from mlops_magics.verbs.pulse import Pulse
@@ -57,6 +57,7 @@ class Training:
         self._watching = ExitStack()
         self._frame: FrameType | None = None
         self._source = ""
+        self._line = 0
         self._namespace: Mapping[str, Any] = {}
         self._before: dict[str, int] = {}
         self._step: Step | None = None
@@ -196,9 +197,8 @@ class Training:
 
     def _learn(self, step: Step, made: lineage.Lineage) -> dict[str, Any]:
         """Find the model, measure it on unseen rows, save and register it."""
-        chosen = fitted.find(
-            self._namespace, self._before, self._source, wanted=self.options["model"]
-        )
+        own = blocks.inside(self._source, self._line)
+        chosen = fitted.find(self._namespace, self._before, own, wanted=self.options["model"])
         warnings = [*chosen.notes, *step.git.get("diff_notes", ())]
         data = self._unseen.bind(self._namespace, changed=self._before)
         trust = {"cells": made.trust, **_trust_of_code(step), **data.trust}
@@ -285,6 +285,7 @@ class Training:
 
     def __enter__(self) -> Training:
         self._frame = sys._getframe(1)
+        self._line = self._frame.f_lineno
         self.open(_names(self._frame), "")
         return self
 
