@@ -151,6 +151,15 @@ class Live:
         points = self.take()
         return [*points, *(s.last for s in self.series.values() if not s.complete)]
 
+    def notes(self) -> list[str]:
+        """A sentence for each metric of which not every value is stored."""
+        return [
+            f"{name} was reported {series.count} times: the first {STORED} values are stored, from "
+            "there on every 2nd, then every 4th and so on, and the last."
+            for name, series in self.series.items()
+            if series.store_every > 1
+        ]
+
     @property
     def series(self) -> Mapping[str, Series]:
         """Each metric that was reported, in the order of its first report."""

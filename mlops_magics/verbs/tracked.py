@@ -132,7 +132,8 @@ class Training:
                 step.close(status, trouble)
             finally:
                 store.runs.deactivate(step.run_id, self._outer, status)
-        notes = [*(step.delivered.notes if step.delivered else ()), *filter(None, [step.kept])]
+        delivered = step.delivered.notes if step.delivered else ()
+        notes = [*self.live.notes(), *delivered, *filter(None, [step.kept])]
         self.record = Run(
             run_id=step.run_id,
             name=self.name,

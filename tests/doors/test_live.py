@@ -148,7 +148,7 @@ def test_values_that_are_no_numbers_leave_a_gap() -> None:
     bundle = progress.bundle(now)
     assert "from 1.0 to 3.0" in bundle["text/html"]
     assert "nan" not in bundle["text/html"].split("<tbody>")[1].split("points")[1].split('"')[1]
-    assert "▁█" in bundle["text/plain"]
+    assert "▁██" in bundle["text/plain"]
 
 
 class Publisher:

@@ -23,7 +23,8 @@ font-weight:600;white-space:nowrap}
 .mlops p{margin:6px 0}
 .mlops dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;margin:10px 0}
 .mlops dt{opacity:.65}.mlops dd{margin:0;overflow-wrap:anywhere}
-.mlops table{border-collapse:collapse;margin:10px 0;font-size:13px;background:none;border:0}
+.mlops table{border-collapse:collapse;margin:10px 0;font-size:13px;background:none;border:0;
+color:inherit}
 .mlops caption{text-align:left;font-weight:600;padding:4px 0;caption-side:top;color:inherit}
 .mlops th,.mlops td{text-align:left!important;padding:4px 14px 4px 0!important;
 border:0;border-bottom:1px solid color-mix(in srgb,currentColor 14%,transparent);

@@ -16,7 +16,7 @@ def bundle(now: Now) -> dict[str, str]:
 def card(now: Now) -> Card:
     """Time, processor and memory, and the metrics that were reported so far."""
     rows = [
-        (name, series.last[2], series.last[1], Spark(series.course))
+        (name, series.last[2], series.last[1], Spark([*series.course, series.last[1]]))
         for name, series in now.series.items()
     ]
     used = f"{seconds(now.cpu_s)} of CPU, {size(now.memory_bytes)} of memory now"
