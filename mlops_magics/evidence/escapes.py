@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 #: Magics whose line or body is Python of the notebook; whether what it binds stays bound.
 _PYTHON = {
-    "time": True, "prun": True, "capture": True, "debug": True, "train": True, "tune": True,
+    "time": True, "prun": True, "capture": True, "debug": True, "train": True,
     "timeit": False, "memit": False, "mprun": False, "lprun": False, "memray_flamegraph": False,
+    "tune": False,
 }  # fmt: skip
 #: Magics that touch no name of the notebook.
 _HARMLESS = {
@@ -120,6 +121,8 @@ def _cell_magic(reader: Reader, name: str, line: str, body: str) -> None:
             reader.store(output[0])
         if name in ("time", "timeit", "prun") and (setup := _without_options(line)):
             _python(reader, name, setup)
+        if name == "tune":  # it ends in a training
+            _begin(reader, line)
         _python(reader, name, body)
     elif name in ("writefile", "file"):
         facts.files_written.update(effects.words(line))

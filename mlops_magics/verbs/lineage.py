@@ -150,6 +150,7 @@ def _ending(found: Lineage, source: str) -> Lineage:
         **found.cells[-1],
         "source": evidence.secrets.Masker()(source),
         "digest": written.digest,
+        "writes": sorted(evidence.names.analyse(source.partition("\n")[2]).writes),
     }
     return replace(found, cells=(*found.cells[:-1], last))
 

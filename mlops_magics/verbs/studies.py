@@ -156,6 +156,7 @@ def opened(
             f"The search {file.name} is open in another process.",
             "Wait for it, or interrupt it there.",
         ) from None
+    kept = None
     try:
         kept = _load(file, direction, data)
         if not resume and earlier:
@@ -172,6 +173,8 @@ def opened(
                 )
         yield kept
     finally:
+        if kept is not None and not kept.ended:
+            file.unlink()  # nothing was tried, so there is nothing to resume
         lock.release()
 
 
@@ -205,7 +208,8 @@ def _load(file: Path, direction: str, data: str) -> Kept:
             for trial in study.get_trials():
                 number = int(trial.user_attrs[trials.NUMBER])
                 kept.trials += [None] * (number + 1 - len(kept.trials))
-                kept._know(number, trial)
+                if kept.trials[number] is None:
+                    kept._know(number, trial)
             for number in kept.running:
                 kept.lose(number, "its process ended before the trial did", "interrupted")
     except (ValueError, KeyError, AssertionError) as error:

@@ -62,7 +62,7 @@ class Result:
             )
         namespace, closed = self.aim.prepared(rows, kept=("X_test", "y_test"))
         optuna = trials.library()
-        source = _source(self.aim, best.params)
+        source = _source(self.aim, best)
         tags = [*options["tag"], f"{TUNED_BY}={self.step.run_id}"]
         training = Training(name, {**options, "tag": tags})
         training.open(namespace, source)
@@ -70,7 +70,8 @@ class Result:
             store.runs.log(
                 training.run_id, params={f"trial.{k}": v for k, v in best.params.items()}
             )
-            returned = code.run(namespace, optuna.trial.FixedTrial(best.params), closed)
+            fixed = optuna.trial.FixedTrial(best.params, number=best.number)
+            returned = code.run(namespace, fixed, closed)
             if code.function is not None and not objective.is_number(returned):
                 namespace["model"] = returned
         except BaseException as error:
@@ -174,10 +175,10 @@ def _cell(name: str, options: Mapping[str, Any], source: str) -> str:
     return f"{' '.join(words)}\n{source}"
 
 
-def _source(aim: Objective, params: Mapping[str, Any]) -> str:
+def _source(aim: Objective, trial: Any) -> str:
     """The code of a trial as a cell of its own, with the trial's parameters in it."""
-    fixed = f"import optuna\n\ntrial = optuna.trial.FixedTrial({dict(params)!r})\n\n"
-    source = f"{fixed}{aim.code.source.rstrip()}\n"
+    fixed = f"optuna.trial.FixedTrial({trial.params!r}, number={trial.number})"
+    source = f"import optuna\n\ntrial = {fixed}\n\n{aim.code.source.strip()}\n"
     if aim.code.function is not None:
         name = getattr(aim.code.function, "__name__", "objective")
         source += f"\nmodel = {name}(trial)\n"
