@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -12,13 +12,14 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from mlops_magics.notebooks import lifting, parameters
 from mlops_magics.notebooks.lifting import Lifted
 
+#: A notebook as this room hands it out.
+Notebook: TypeAlias = nbformat.NotebookNode
+
 EXTENSION = "%load_ext mlops_magics"
 _LOADED = re.compile(r"^\s*%(re)?load_ext\s+mlops_magics\b", re.MULTILINE)
 
 
-def notebook(
-    cells: Sequence[Mapping[str, Any]], *, head: str, before: str = ""
-) -> nbformat.NotebookNode:
+def notebook(cells: Sequence[Mapping[str, Any]], *, head: str, before: str = "") -> Notebook:
     """A notebook of recorded cells, ready to be executed.
 
     Parameters
@@ -32,7 +33,7 @@ def notebook(
 
     Returns
     -------
-    NotebookNode
+    Notebook
         Each code cell that was recorded has its number as ``metadata.mlops.cell``.
     """
     sources = [str(cell["source"]).strip("\n") for cell in cells]
@@ -51,7 +52,8 @@ def notebook(
         for source, number in zip(rest, numbers, strict=True)
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    return new_notebook(cells=made, metadata={"kernelspec": kernel})
+    done: Notebook = new_notebook(cells=made, metadata={"kernelspec": kernel})
+    return done
 
 
 def _line(one: Lifted, number: Any) -> str:

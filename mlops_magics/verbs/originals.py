@@ -13,9 +13,6 @@ from mlops_magics.errors import StoreUnreachable, WrongUsage
 from mlops_magics.records import Dataset, Run
 from mlops_magics.verbs import evaluation
 
-#: The verbs that leave a model.
-_MAKERS = ("train", "tune")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Original:
@@ -36,7 +33,6 @@ class Original:
     ref: str
     run_id: str
     name: str
-    verb: str
     version: store.versions.Version | None
     metrics: Mapping[str, float]
     params: Mapping[str, str]
@@ -70,12 +66,15 @@ class Original:
     def cells(self) -> tuple[Sequence[Mapping[str, Any]], str]:
         """The cells in an order that runs, and the code that has to stand before them."""
         cells = [dict(cell) for cell in self.slice.get("cells", ())]
+        opened = self.record.get("cell") or {}
+        if "written" in opened:  # the best trial of a search, as a cell of its own
+            cells[-1]["source"] = opened["written"]
         script = str(self.slice.get("script") or "")
         if not script:
             return cells, ""
         path = self.folder / script
         before = f"import sys\n__file__ = {str(path)!r}\nsys.path.insert(0, {str(path.parent)!r})"
-        if (self.record.get("cell") or {}).get("script"):
+        if opened.get("script"):
             # `mlops train NAME SCRIPT`: what opened the run does not stand in the script.
             cells[-1]["source"] = f"{self._opening()}\n{cells[-1]['source']}"
         return cells, before
@@ -83,11 +82,11 @@ class Original:
     def _opening(self) -> str:
         """The ``%%train`` line that does what the command line did."""
         arguments = self.record.get("arguments", {})
-        words = [f"%%{self.verb}", self.name]
-        for option in ("data", "metric", "model"):
-            if value := arguments.get(option):
-                words += [f"--{option}", shlex.quote(str(value))]
-        return " ".join(words)
+        given = {option: str(arguments.get(option) or "") for option in ("data", "metric", "model")}
+        if given["data"].startswith("<"):  # an object, of which the record shows only the type
+            given["data"] = self.dataset.name if self.dataset else ""
+        words = [w for option, v in given.items() if v for w in (f"--{option}", shlex.quote(v))]
+        return " ".join(["%%train", self.name, *words])
 
 
 def find(ref: Any) -> Original:
@@ -118,7 +117,7 @@ def find(ref: Any) -> Original:
     run_id, tags = str(run.info.run_id), run.data.tags
     shown = version.ref if version else f"runs:/{run_id}"
     verb = tags.get("mlops.verb", "")
-    if verb not in _MAKERS:
+    if verb != "train":
         what = f"is a run of `{verb}`" if verb else "was not recorded by a verb of this package"
         raise WrongUsage(f"{shown} {what}; what is reproduced is training.", "Name a run of train.")
     if run.info.status != "FINISHED":
@@ -131,7 +130,6 @@ def find(ref: Any) -> Original:
         ref=shown,
         run_id=run_id,
         name=str(record["experiment"]),
-        verb=verb,
         version=version,
         metrics=dict(run.data.metrics),
         params=dict(run.data.params),

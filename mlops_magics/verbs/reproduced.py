@@ -47,7 +47,7 @@ def compare(
     if again.outcome.status != "finished":
         raise CantRunError(_why(original, again, fresh))
     if not again.run_id:
-        raise CantRunError(f"The cells ran, and none of them was a finished `{original.verb}`.")
+        raise CantRunError(f"The cells ran, and none of them trained {original.name}.")
     run = aside.run(again.run_id)
     record = aside.json(again.run_id, "mlops/record.json") or {}
     compared: dict[str, Any] = {}

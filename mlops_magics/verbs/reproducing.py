@@ -22,7 +22,7 @@ from mlops_magics.verbs.originals import Original
 from mlops_magics.verbs.steps import Step, step
 
 if TYPE_CHECKING:
-    from nbformat import NotebookNode
+    from mlops_magics.notebooks.slices import Notebook
 
 log = logging.getLogger("mlops_magics")
 
@@ -148,7 +148,7 @@ def _name(original: Original) -> Path:
 def _run_and_compare(
     current: Step,
     original: Original,
-    notebook: NotebookNode,
+    notebook: Notebook,
     params: Mapping[str, Any],
     tolerance: float,
     env: bool,

@@ -14,10 +14,9 @@ from mlops_magics.verbs.executing import Finish, Ready, read_steps, variables
 from mlops_magics.verbs.originals import Original
 
 if TYPE_CHECKING:
-    from nbformat import NotebookNode
-
     from mlops_magics.notebooks.fresh import Fresh
     from mlops_magics.notebooks.running import Outcome
+    from mlops_magics.notebooks.slices import Notebook
     from mlops_magics.store.seeding import Aside
 
 
@@ -41,7 +40,7 @@ class Again:
 
 def run(
     original: Original,
-    notebook: NotebookNode,
+    notebook: Notebook,
     *,
     params: Mapping[str, Any],
     aside: Aside,
@@ -88,7 +87,7 @@ def run(
     ended = [
         str(s["run_id"])
         for s in steps
-        if (s["verb"], s["experiment"], s["status"]) == (original.verb, original.name, "finished")
+        if (s["verb"], s["experiment"], s["status"]) == ("train", original.name, "finished")
     ]
     return Again(
         outcome=outcome,

@@ -12,13 +12,13 @@ from mlops_magics.records import Written
 from mlops_magics.verbs.originals import Original
 
 if TYPE_CHECKING:
-    from nbformat import NotebookNode
+    from mlops_magics.notebooks.slices import Notebook
 
 _PREPARES = re.compile(r"%prepare\b|\bprepare\(")
 _OPENING = re.compile(r"^%%(train|tune)\b(?!.*\s--data\b).*$", re.MULTILINE)
 
 
-def notebook(original: Original) -> NotebookNode:
+def notebook(original: Original) -> Notebook:
     """The cells in an order that runs, their literals lifted into a parameters cell."""
     from mlops_magics.notebooks import slices
 
@@ -31,9 +31,7 @@ def notebook(original: Original) -> NotebookNode:
     return slices.notebook(cells, head=head, before=before)
 
 
-def check(
-    original: Original, made: NotebookNode | None, params: Mapping[str, Any]
-) -> dict[str, Any]:
+def check(original: Original, made: Notebook | None, params: Mapping[str, Any]) -> dict[str, Any]:
     """The given parameters as the types of the literals that they replace.
 
     Raises
@@ -96,7 +94,7 @@ def write(original: Original, path: Path, params: Mapping[str, Any]) -> Written:
     return Written(path=str(path), warnings=unset)
 
 
-def _name_the_data(original: Original, made: NotebookNode) -> None:
+def _name_the_data(original: Original, made: Notebook) -> None:
     """Name the dataset that was at hand in the session, where no cell prepares one."""
     dataset = original.dataset
     if dataset is None or any(_PREPARES.search(cell.source) for cell in made.cells):

@@ -175,6 +175,7 @@ def test_a_variation_of_a_script_on_the_dataset_of_the_session(
     assert "mlops.reproduction" not in store.versions.of("credit")[0].tags
 
 
+@pytest.mark.slow
 def test_a_template_that_execute_runs(cells: Cells, project: Path) -> None:
     cells(IMPORTS, PREPARE, TRAIN)
     before = runs()
@@ -238,7 +239,7 @@ def test_without_recorded_cells(cells: Cells) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(900)  # what is not in the installer's cache is downloaded
 def test_in_an_environment_made_from_the_lock(script: str, project: Path) -> None:
     """Only what was imported, and its needs, in the recorded versions."""
     mlops.prepare("credit.csv", name="credit", target="Status")
