@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlops_magics.records import Dataset
+from mlops_magics.verbs import tuned
 
 if TYPE_CHECKING:
     from mlops_magics.verbs.answering import Answers
@@ -59,8 +60,11 @@ def comparable(*sides: Mapping[str, float]) -> list[str]:
 
 
 def hyperparameters(recorded: Mapping[str, str], found: Mapping[str, str]) -> list[Difference]:
-    """Hyperparameters that differ, as the store holds them: as text."""
-    names = sorted({*recorded, *found})
+    """Hyperparameters that differ, as the store holds them: as text.
+
+    What a search suggested (`tuned.SUGGESTED`) is part of the code, and so compared with it.
+    """
+    names = sorted(n for n in {*recorded, *found} if not n.startswith(tuned.SUGGESTED))
     return [
         _difference(f"hyperparameter {name}", recorded.get(name), found.get(name))
         for name in names

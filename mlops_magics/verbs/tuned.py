@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: The tag of a training run that a search ended in.
 TUNED_BY = "mlops.tuned_by"
 
+#: Before the names of the trial's parameters among those of the training run.
+SUGGESTED = "trial."
+
 #: Of how many completed trials at least something can be said about the parameters.
 _ENOUGH = 4
 
@@ -68,7 +71,7 @@ class Result:
         training.open(namespace, source)
         try:
             store.runs.log(
-                training.run_id, params={f"trial.{k}": v for k, v in best.params.items()}
+                training.run_id, params={f"{SUGGESTED}{k}": v for k, v in best.params.items()}
             )
             fixed = optuna.trial.FixedTrial(best.params, number=best.number)
             returned = code.run(namespace, fixed, closed)
