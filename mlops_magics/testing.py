@@ -186,6 +186,7 @@ class FlavorContract:
         module = importlib.import_module(f"mlflow.{saving.module}")
         module.save_model(
             **saving.arguments,
+            **saving.newer,
             path=str(tmp_path / "model"),
             pip_requirements=flavor.packages(model),
             metadata={**saving.metadata, **facts} or None,

@@ -70,6 +70,8 @@ class Saving:
         The module of MLflow that saves it: ``mlflow.<module>.log_model`` and ``save_model``.
     arguments : mapping
         What is passed to it: the model itself under the name that the module wants, and options.
+    newer : mapping
+        Arguments that only newer versions of MLflow know, and older ones do without.
     metadata : mapping
         What is kept in the model's ``MLmodel`` file. Of ``mlops.cloudpickle_because`` the user is
         told: the reason why a safer format could not be used.
@@ -79,6 +81,7 @@ class Saving:
 
     module: str
     arguments: Mapping[str, Any]
+    newer: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     signs: bool = True
 

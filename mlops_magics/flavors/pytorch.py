@@ -94,11 +94,8 @@ class PytorchFlavor(readings.RawFlavor):
             )
         return Saving(
             module="pytorch",
-            arguments={
-                "pytorch_model": module,
-                "serialization_format": "pickle",
-                **({"code_paths": own} if own else {}),
-            },
+            arguments={"pytorch_model": module, **({"code_paths": own} if own else {})},
+            newer={"serialization_format": "pickle"},  # as it always was before
             metadata=metadata,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import logging
 import shutil
 import tempfile
@@ -54,13 +55,17 @@ def save(
         saving = flavor.saving(model, Path(scratch))
         metadata = {**saving.metadata, **facts}
         known = {"signature": signature, "input_example": input_example}
+        save_model = importlib.import_module(f"mlflow.{saving.module}").save_model
+        accepted = inspect.signature(save_model).parameters
+        newer = {k: v for k, v in saving.newer.items() if k in accepted}
         with _quiet(f"mlflow.{saving.module}"):
-            importlib.import_module(f"mlflow.{saving.module}").save_model(
+            save_model(
                 path=str(folder),
                 pip_requirements=flavor.packages(model),
                 metadata=metadata or None,
                 **(known if saving.signs else {}),
                 **saving.arguments,
+                **newer,
             )
     if not saving.signs:
         _sign(folder, signature, input_example)
