@@ -10,7 +10,7 @@ import pytest
 
 import mlops_magics as mlops
 from mlops_magics import store
-from mlops_magics.doors import views
+from mlops_magics.doors import completion, views
 from mlops_magics.errors import UnknownName, WrongUsage
 from mlops_magics.verbs import data_changes
 
@@ -158,6 +158,7 @@ def test_what_cannot_be_compared_is_one_sentence(names: dict[str, Any]) -> None:
         mlops.changes("credit/7")
     with pytest.raises(WrongUsage, match="A Pipeline has no record to compare"):
         mlops.changes(model)
+    assert completion.candidates("%changes credit@", {}) == ["credit@candidate", "credit@champion"]
     bare = store.runs.connect().create_run(store.runs.experiment_id("bare"))
     with pytest.raises(WrongUsage, match="left no model, so there is no champion"):
         mlops.changes(f"runs:/{bare.info.run_id}")

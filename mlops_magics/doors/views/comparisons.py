@@ -93,7 +93,8 @@ def _table(
     filled = [(name, [value(row) for row in rows]) for name, value in columns]
     used = [(n, values) for n, values in filled if any(v not in (None, "") for v in values)]
     cells = [
-        tuple("–" if values[i] == "" else values[i] for _, values in used) for i in range(len(rows))
+        tuple(None if values[i] == "" else values[i] for _, values in used)
+        for i in range(len(rows))
     ]
     return Table(tuple(n for n, _ in used), cells, title)
 
