@@ -42,7 +42,8 @@ class Facts:
     words : set of str
         Words of magics, and names that a verb looks up: reads if the notebook has such a name.
     loads : mapping
-        All names that the code itself reads → the names that were surely bound before.
+        Each name that the code itself reads, and whether it had been bound here before → all
+        names that had been.
     binds, maybe, deletes : set of str
         Names bound for sure at the end, bound on some path, and deleted.
     mutates : set of str
@@ -84,7 +85,7 @@ class Facts:
 
     reads: set[str] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
-    loads: dict[str, frozenset[str]] = field(default_factory=dict)
+    loads: dict[tuple[str, bool], frozenset[str]] = field(default_factory=dict)
     binds: set[str] = field(default_factory=set)
     maybe: set[str] = field(default_factory=set)
     deletes: set[str] = field(default_factory=set)
@@ -214,8 +215,7 @@ class Reader(ast.NodeVisitor):
             return
         if self.own is not None and name in self.own:
             return
-        if name not in self.facts.loads:
-            self.facts.loads[name] = frozenset(self.bound)
+        self.facts.loads.setdefault((name, name in self.bound), frozenset(self.bound))
         if name not in self.bound:
             self.facts.reads.add(name)
             if _OUTPUTS.fullmatch(name):
@@ -237,7 +237,7 @@ class Reader(ast.NodeVisitor):
             facts.unsettled.add(name)  # what it was then has perhaps been changed
         elif not self.forks:
             self._hand_on(name, facts.links.pop(name, set()))
-        if name in facts.code and name in facts.loads:
+        if name in facts.code and (name, True) in facts.loads:
             facts.past.append((frozenset(self.bound), facts.code[name]))
         if not self.forks:
             for known in (facts.imports, facts.code, facts.strings, facts.later, facts.made):
@@ -600,7 +600,9 @@ class Reader(ast.NodeVisitor):
                 reader.returned(node)
         facts = reader.facts
         facts.parameters = parameters
-        facts.reads = {n for n in (*facts.loads, *facts.reads) if n not in own}
+        facts.reads = {
+            n for n in (*(name for name, _ in facts.loads), *facts.reads) if n not in own
+        }
         # Names declared global are the cell's; nothing else leaves a function.
         facts.maybe, facts.binds = shared | reader.shared, set()
         return facts

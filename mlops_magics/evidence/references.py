@@ -112,7 +112,7 @@ def call(node: ast.Call, fate: Literal["used", "shown", "dropped"], bound: Colle
     named = {k.arg or "**": _handed(k.value) for k in node.keywords}
     receiver = (root(on, through_calls=True) or "") if on is not None else ""
     positional = tuple(_handed(a) for a in node.args)
-    concerned = frozenset({receiver}).union(*positional, *named.values())
+    concerned = frozenset({receiver, dotted(node.func)}).union(*positional, *named.values())
     return Call(
         function=dotted(node.func),
         root=receiver,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import builtins
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from mlops_magics.evidence import effects, escapes, mutations, names
@@ -90,6 +90,7 @@ class Flow:
         self.made: list[set[str]] = []
         self._unseen: int | None = None  # the last opaque cell that nobody watched
         self._seen: Mapping[str, Seen] = {}
+        self._kept: Set[str] = set()
         for place, execution in enumerate(executions):
             facts = names.analyse(execution.code, transform)
             self.facts.append(facts)
@@ -103,6 +104,8 @@ class Flow:
         self.ties.append(ties)
         self.made.append(set())
         self._seen = execution.seen or {}
+        # Names that were seen to stand for the same object after the cell as before.
+        self._kept = self.state.keys() - self._seen.keys() if execution.seen is not None else set()
         if execution.status == "refused" or facts.error:
             return
         read, used = self._read(facts)
@@ -150,15 +153,15 @@ class Flow:
         if not facts.notes:
             read -= {f"<file {f}>" for f in facts.files_written}
         used: list[Facts] = []
-        waiting = [*facts.loads.items(), *((name, frozenset[str]()) for name in direct)]
+        waiting = [*facts.loads.items(), *(((n, False), frozenset[str]()) for n in direct)]
         for bound, code in facts.past:
             used.append(code)
             read |= code.reads - bound
-            waiting += [(name, bound) for name in code.reads]
-        met = {name for name, _ in waiting}
+            waiting += [((name, name in bound), bound) for name in code.reads]
+        met = {at for at, _ in waiting}
         while waiting:
-            name, bound = waiting.pop()
-            state = self._look(name, facts)
+            (name, fresh), bound = waiting.pop()
+            state = self._look(name, facts) if fresh else self._before(name, facts)
             if state is None:
                 continue
             later = set(state.later)
@@ -168,12 +171,24 @@ class Flow:
                 files = {f"<file {f}>" for f in state.code.files_read}
                 read |= {f for f in files if f in self.state}
             read |= later - bound
-            waiting += [(inner, bound) for inner in later - met]
-            met |= later
+            inner = {(name, name in bound) for name in later} - met
+            waiting += [(at, bound) for at in inner]
+            met |= inner
         return read, used
 
+    def _before(self, name: str, facts: Facts) -> State | None:
+        """What is known of a name that a cell has not surely bound yet."""
+        state = self.state.get(name)
+        if name not in facts.maybe:
+            return state
+        here = self._look(name, facts) or State()
+        if state is None:
+            return here
+        # It may have been bound anew.
+        return replace(state, kind="", code=here.code or state.code, later=state.later | here.later)
+
     def _look(self, name: str, facts: Facts) -> State | None:
-        """What is known of a name in the midst of a cell."""
+        """What is known of a name that a cell has bound."""
         state = self.state.get(name)
         if name in facts.code or name in facts.imports:
             return State(code=facts.code.get(name), imported=facts.imports.get(name, ""))
@@ -203,22 +218,17 @@ class Flow:
                     deep.add(node)
         for code in used:
             touched |= mutations.within(code, look) & code.reads
-        for name, bound in facts.loads.items():
-            state = look(name)
+        for name, fresh in facts.loads:
+            state = look(name) if fresh else self._before(name, facts)
             if state is not None and state.kind == "stateful":
-                touched.add(_fresh(name) if name in bound else name)
+                touched.add(_fresh(name) if fresh else name)
         return self._everywhere(touched, deep, facts)
 
     def _at(self, call: Call, facts: Facts) -> mutations.Look:
         """What is known of names where a call stands."""
 
         def look(name: str) -> State | None:
-            if name in call.fresh or name in facts.code or name in facts.imports:
-                return self._look(name, facts)
-            state = self.state.get(name)
-            if name in facts.maybe and state is not None:
-                return replace(state, kind="")  # it may have been bound anew
-            return state
+            return self._look(name, facts) if name in call.fresh else self._before(name, facts)
 
         return look
 
@@ -251,6 +261,11 @@ class Flow:
                 tie(here, node, _sharing(mine, its or State(), link.how))
             if name in facts.forked:  # it may still be what it was before the cell
                 tie(_fresh(name), name, "same")
+        for name, seen in self._seen.items():
+            for other in seen.shares:
+                tie(_fresh(name), _fresh(other) if other in self._seen else other, "same")
+        for name in facts.binds & self._kept:
+            tie(_fresh(name), name, "same")
         found = dict.fromkeys(touched, False) | dict.fromkeys(deep, True)
         waiting = list(found)
         while waiting:
@@ -281,7 +296,7 @@ class Flow:
         starred = {n: f"{m}:{n}" for m in facts.stars for n in _public(m)}
         if seen is None:
             anew |= starred.keys()
-        retired = {name: old for name in anew if (old := self._retire(name, place))}
+        retired = {n: old for n in anew - self._kept if (old := self._retire(n, place))}
         for name in facts.links.keys() - anew - perhaps:
             if (state := self.state.get(name)) is not None:  # d["k"] = x
                 state.links = state.links | self._links(name, facts, retired)
@@ -335,6 +350,8 @@ class Flow:
         links = self._links(name, facts, retired)
         if seen is not None:
             links |= {Link(other, "same") for other in seen.shares}
+        if name in self._kept:
+            links |= self.state[name].links
         kind = self._kind(name)
         holds_code = kind not in ("plain", "frame", "array", "module")
         return State(
