@@ -47,7 +47,7 @@ def _as_command(found: Declaration) -> Callable[..., Any]:
     hints = typing.get_type_hints(found.function, include_extras=True)
     parameters = []
     for parameter in inspect.signature(found.function).parameters.values():
-        annotation = _annotation(hints.get(parameter.name, str), parameter.name)
+        annotation = _annotation(hints.get(parameter.name, str), parameter)
         kind = parameter.kind
         if kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
             kind = inspect.Parameter.POSITIONAL_ONLY  # a word, not also an option
@@ -78,19 +78,26 @@ def _help_text(found: Declaration) -> str:
     return text
 
 
-def _annotation(hint: Any, name: str) -> Any:
+def _annotation(hint: Any, parameter: inspect.Parameter) -> Any:
     marks = list(getattr(hint, "__metadata__", ()))
     base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     if any(isinstance(m, Reference) for m in marks):
         base = str
     spelled = next((m.names for m in marks if isinstance(m, Option)), None)
-    if spelled is None and name.endswith("_"):
-        spelled = (f"--{name.rstrip('_')}",)
+    if spelled is None and parameter.name.endswith("_"):
+        spelled = (f"--{parameter.name.rstrip('_')}",)
     base = _parsable(base)
-    options: dict[str, Any] = {"negative": ()} if base is not bool else {}
+    options: dict[str, Any] = {"show_default": _shown}
+    if parameter.default is not True:  # --no-X only where X is what happens by itself
+        options["negative"] = ()
     if spelled:
         options["name"] = spelled
     return Annotated[base, Parameter(**options)]
+
+
+def _shown(default: Any) -> str | None:
+    """A default as the help shows it; nothing for nothing."""
+    return None if default in (None, False, "", [], ()) else str(default)
 
 
 def _parsable(hint: Any) -> Any:
