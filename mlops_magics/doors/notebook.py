@@ -42,8 +42,10 @@ def bind(found: Declaration, line: str, cell: str | None, namespace: dict[str, A
     bound = parsing.parse(found.name, words)
     for parameter, kind in parsing.references(found.name).items():
         value = bound.arguments.get(parameter)
-        if isinstance(value, str) and _stands_for(kind, namespace.get(value)):
-            bound.arguments[parameter] = namespace[value]
+        if isinstance(value, tuple):  # several of them: compare RUN RUN
+            bound.arguments[parameter] = tuple(_variable(v, kind, namespace) for v in value)
+        elif value is not None:
+            bound.arguments[parameter] = _variable(value, kind, namespace)
     if found.body and cell is not None:
         if bound.arguments.get(found.body):
             raise WrongUsage(
@@ -58,6 +60,12 @@ def _fill(bound: inspect.BoundArguments, parameter: str, value: Any) -> None:
     order = list(bound.signature.parameters)
     # Positional arguments are passed in the order of this mapping.
     bound.arguments = dict(sorted(bound.arguments.items(), key=lambda item: order.index(item[0])))
+
+
+def _variable(word: Any, kind: str, namespace: dict[str, Any]) -> Any:
+    """The variable that a word names, where it can be what the parameter refers to."""
+    named = isinstance(word, str) and _stands_for(kind, namespace.get(word))
+    return namespace[word] if named else word
 
 
 def _stands_for(kind: str, value: Any) -> bool:

@@ -222,3 +222,17 @@ def test_curves_of_a_regression_are_residuals() -> None:
     record = mlops.compare("credit")
     assert set(record.curves["residuals"]) == {"1. run-0", "2. run-1"}
     assert "truth − predicted" in views.html(record)
+
+
+def test_in_a_notebook_several_variables_are_compared(ip: Any) -> None:
+    for name in ("one", "other"):
+        with mlops.train("credit", message=name) as training:
+            pass
+        ip.user_ns[name] = training.record
+    with mlops.train("credit"):
+        pass
+    record = ip.run_line_magic("compare", "one other --by duration_s --all")
+    assert {row["run_id"] for row in record.rows} == {
+        ip.user_ns["one"].run_id,
+        ip.user_ns["other"].run_id,
+    }

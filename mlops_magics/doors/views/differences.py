@@ -20,7 +20,7 @@ def changes(record: Changes) -> Card:
         _metrics(record),
         _model(record),
         _of_pairs("Parameters", "parameter", _both(record.params), notes),
-        _of_pairs("Parameters of one only", "parameter", _one(record.params), notes),
+        _of_pairs("Parameters that only one has", "parameter", _one(record.params), notes, rows=8),
         _columns(record),
         _distributions(record),
         _libraries(record, notes),
@@ -160,11 +160,13 @@ def _model(record: Changes) -> Table:
     return Table(("model", "before", "after"), rows, "Model")
 
 
-def _of_pairs(title: str, what: str, pairs: Mapping[str, Any], notes: list[str]) -> Table:
-    rows = [(name, _cut(old), _cut(new)) for name, (old, new) in pairs.items()]
-    if len(rows) > _ROWS:
-        notes.append(f"{len(rows) - _ROWS} more of {title.lower()} differ; `--json` has all.")
-    return Table((what, "before", "after"), rows[:_ROWS], title)
+def _of_pairs(
+    title: str, what: str, pairs: Mapping[str, Any], notes: list[str], rows: int = _ROWS
+) -> Table:
+    found = [(name, _cut(old), _cut(new)) for name, (old, new) in pairs.items()]
+    if len(found) > rows:
+        notes.append(f"{title}: {len(found) - rows} more are not shown; --json has all.")
+    return Table((what, "before", "after"), found[:rows], title)
 
 
 def _libraries(record: Changes, notes: list[str]) -> Table:
