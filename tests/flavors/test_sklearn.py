@@ -88,6 +88,22 @@ def test_a_user_function_falls_back_to_cloudpickle_and_says_why(
     np.testing.assert_array_equal(flavors.load(path).predict(X), model.predict(X))
 
 
+def test_dates_in_a_zone_are_saved_without_pickle(tmp_path: Path) -> None:
+    from skrub import TableVectorizer
+
+    rows = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=60, tz="Europe/Berlin")})
+    for zone in ("Europe/Berlin", "UTC", "+02:00"):
+        X = rows.assign(day=rows["day"].dt.tz_convert(zone))
+        model = make_pipeline(TableVectorizer(), LogisticRegression())
+        model.fit(X, X["day"].dt.day > 15)
+        saving = flavor.saving(model, tmp_path)
+        assert saving.arguments["serialization_format"] == "skops", saving.metadata
+        place = tmp_path / zone.replace("/", "-")
+        saved = mlflow.sklearn.save_model
+        saved(**saving.arguments, path=place, pip_requirements=flavor.packages(model))
+        np.testing.assert_array_equal(flavors.load(place).predict(X), model.predict(X))
+
+
 def test_a_distribution_is_not_trusted(tmp_path: Path) -> None:
     # Rebuilding one runs code that is made from its own fields.
     X, _, _ = regression()
