@@ -20,11 +20,16 @@ FILE_LIMIT = 5_000_000
 #: Seconds that git gets to answer.
 LONGEST = 10.0
 
-#: What every call says: no locks that the user's own git would meet, no pager, no colour.
-_GIT = ("git", "--no-optional-locks", "--no-pager", "-c", f"core.bigFileThreshold={FILE_LIMIT}")
+#: What every call says: no locks that the user's own git would meet, no pager.
+_GIT = ("git", "--no-optional-locks", "--no-pager")
 
-#: ``--irreversible-delete``: the content of a deleted file stands in the commit.
-_DIFF = ("diff", "--no-ext-diff", "--no-color", "--irreversible-delete", "HEAD", "--", ":(top)")
+#: What was large before is named as binary; the content of a deleted file stands in the commit.
+#: Only for the changed files: git takes a second to look at a large one under this threshold.
+_DIFF = ("-c", f"core.bigFileThreshold={FILE_LIMIT}", "diff", "--no-ext-diff", "--no-color",
+         "--irreversible-delete", "HEAD", "--")  # fmt: skip
+
+#: Above this many changed files, their names are too long for a command.
+_NAMED = 500
 
 
 def git(folder: Path | None = None) -> dict[str, Any]:
@@ -91,7 +96,7 @@ class _Status:
                 # The path is the last field: the 8th, 9th or 10th after the kind.
                 changed.append(rest.split(" ", {"1": 7, "2": 8, "u": 9}[kind])[-1])
                 if kind == "2":
-                    next(entries, "")  # where a renamed file came from
+                    changed.append(next(entries, ""))  # where a renamed file came from
         commit, branch = facts.get("branch.oid", "(initial)"), facts.get("branch.head", "")
         return cls(
             None if commit == "(initial)" else commit,
@@ -108,8 +113,12 @@ def _diff(root: Path, seen: _Status) -> tuple[str, list[str]]:
         f"{name} ({size / 1e6:,.0f} MB) was changed and is too large for the recorded diff."
         for name, size in sizes.items()
     ]
-    left_out = [f":(top,exclude,literal){name}" for name in sizes]
-    with _run(root, *_DIFF, *left_out) as process:
+    compared = [f":(top,literal){name}" for name in seen.changed if name not in sizes]
+    if not compared:
+        return "", notes
+    if len(compared) > _NAMED:
+        compared = [":(top)", *(f":(top,exclude,literal){name}" for name in sizes)]
+    with _run(root, *_DIFF, *compared) as process:
         diff, whole = _read(process, DIFF_LIMIT)
     if len(diff) > DIFF_LIMIT:
         diff = diff[:DIFF_LIMIT]

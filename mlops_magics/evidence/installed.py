@@ -52,16 +52,15 @@ class Details:
 
     Attributes
     ----------
-    record : str
-        ``sha256:…`` over the files and hashes in its RECORD, the same whoever installed them;
-        empty without any.
+    listed : bool
+        Whether there is a RECORD of its files.
     modules : frozenset of str
         The top-level modules and packages that it brought.
     direct : mapping
         Its ``direct_url.json``; empty when it came from an index.
     """
 
-    record: str
+    listed: bool
     modules: frozenset[str]
     direct: Mapping[str, Any]
 
@@ -105,27 +104,31 @@ def _in(folder: str, seen: int) -> tuple[Distribution, ...]:
 @lru_cache(maxsize=4096)
 def details(distribution: Distribution) -> Details:
     """What its metadata says."""
-    lines = _read(distribution, "RECORD").splitlines()
     # The hashes in it are written without slashes. Of thousands of lines few tops are left.
+    lines = _read(distribution, "RECORD").splitlines()
     tops = {line.partition(b"/")[0] for line in lines}
-    listed = {top.partition(b",")[0] for top in tops} or _read(
-        distribution, "top_level.txt"
-    ).split()
-    modules = {os.fsdecode(top).partition(".")[0] for top in listed if _is_module(top)}
+    names = {top.partition(b",")[0] for top in tops} or _read(distribution, "top_level.txt").split()
+    modules = {os.fsdecode(name).partition(".")[0] for name in names if _is_module(name)}
     try:
         direct = json.loads(_read(distribution, "direct_url.json") or "{}")
     except ValueError:
         direct = {}
     return Details(
-        _digest(lines, distribution.info),
+        bool(lines),
         frozenset(modules),
         direct if isinstance(direct, dict) else {},
     )
 
 
-def _digest(lines: list[bytes], info: str) -> str:
+@lru_cache(maxsize=4096)
+def digest(distribution: Distribution) -> str:
+    """``sha256:…`` over the files and hashes in its RECORD, the same whoever installed them.
+
+    Empty for one without any.
+    """
+    lines = _read(distribution, "RECORD").splitlines()
     # What an installer adds has no hash, or lies in the metadata or beside the folder.
-    others = (f"{info}/".encode(), b"../", b"/")
+    others = (f"{distribution.info}/".encode(), b"../", b"/")
     kept = sorted(line for line in lines if b",sha256=" in line and not line.startswith(others))
     content = b"\n".join(kept)
     return f"sha256:{hashlib.sha256(content).hexdigest()}" if kept else ""

@@ -93,17 +93,18 @@ def describe() -> dict[str, Any]:
     dict
         ``imported``: the distributions whose modules are imported; ``modules``: imported modules
         that belong to none, each with its file and a digest of its sources; ``altered``: imported
-        files changed after their installation; ``records``: name → digest of its RECORD, which
-        tells two builds of one version apart; ``unlisted``: distributions without a RECORD.
+        files changed after their installation; ``records``: name → digest of the RECORD of
+        what is imported, which tells two builds of one version apart; ``unlisted``:
+        distributions without a RECORD.
     """
-    used = loaded.loaded()
-    records = {n: installed.details(d).record for n, d in installed.distributions().items()}
+    used, known = loaded.loaded(), installed.distributions()
+    records = {name: installed.digest(known[name]) for name in used.distributions}
     return {
         "imported": used.distributions,
         "modules": used.modules,
         "altered": used.altered,
         "records": {name: digest for name, digest in records.items() if digest},
-        "unlisted": [name for name, digest in records.items() if not digest],
+        "unlisted": [name for name, found in known.items() if not installed.details(found).listed],
     }
 
 

@@ -132,3 +132,31 @@ def test_a_deleted_file_of_50_mb(repository: Path) -> None:
     found = code.git()
     assert "deleted file" in found["diff"]
     assert len(found["diff"]) < 1000
+
+
+def test_a_file_of_50_mb_that_became_small(repository: Path) -> None:
+    data = repository / "data.csv"
+    data.write_bytes(b"5,6,7,8,9\n" * 5_000_000)
+    run("add", ".")
+    run("commit", "-qm", "data")
+    data.write_bytes(b"5,6\n")
+    assert "Binary files a/data.csv and b/data.csv differ" in code.git()["diff"]
+
+
+def test_more_changed_files_than_a_command_names(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(code, "_NAMED", 2)
+    names = [f"f{i}.py" for i in range(4)]
+    for name in names:
+        (repository / name).write_text("1\n")
+    run("add", ".")
+    run("commit", "-qm", "more")
+    for name in names:
+        (repository / name).write_text("2\n")
+    (repository / "f3.py").write_bytes(b"5,6,7,8,9\n" * 1_000_000)
+    found = code.git()
+    assert found["diff"].count("+2\n") == 3
+    assert found["diff_notes"] == [
+        "f3.py (10 MB) was changed and is too large for the recorded diff."
+    ]

@@ -217,6 +217,7 @@ def test_a_file_patched_in_place_is_named(install: Install, site: Path) -> None:
 
 def test_two_builds_of_one_version_are_told_apart(install: Install, site: Path) -> None:
     info = install("alpha", "1.0", {"alpha_mod.py": "x = 1\n"})
+    importlib.import_module("alpha_mod")
     first = lock.describe()["records"]["alpha"]
     with (info / "RECORD").open("a") as record:  # as another installer does
         record.write(f"__pycache__/alpha_mod.pyc,,\n{info.name}/INSTALLER,sha256=uv,2\n")
