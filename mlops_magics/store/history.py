@@ -19,7 +19,8 @@ def events(name: str, limit: int = 1000) -> list[dict[str, Any]]:
         ``notebook`` and ``run_id`` of each.
     """
     found = []
-    for run in runs.find(experiment=name, limit=limit):
+    # A search is one step; its trials, which may be thousands, are its details.
+    for run in runs.find(experiment=name, but="trial", limit=limit):
         tags = run.data.tags
         if "mlops.verb" not in tags:
             continue

@@ -325,11 +325,12 @@ def get(run_id: str) -> MlflowRun:
 def find(
     *,
     verb: str | None = None,
+    but: str | None = None,
     experiment: str | None = None,
     tags: Mapping[str, str] | None = None,
     limit: int = 50,
 ) -> list[MlflowRun]:
-    """The newest runs that match, newest first."""
+    """The newest runs that match, newest first; with `but`, those of any verb but this."""
     with reaching("search its runs") as client:
         if experiment is not None:
             found = client.get_experiment_by_name(experiment)
@@ -339,7 +340,12 @@ def find(
         if not experiments:
             return []
         wanted = {**({"mlops.verb": verb} if verb else {}), **(tags or {})}
-        conditions = " and ".join(f"tags.`{k}` = '{_quote(v)}'" for k, v in wanted.items())
+        conditions = " and ".join(
+            [
+                *(f"tags.`{k}` = '{_quote(v)}'" for k, v in wanted.items()),
+                *([f"tags.`mlops.verb` != '{_quote(but)}'"] if but else []),
+            ]
+        )
         return list(
             client.search_runs(
                 experiments,

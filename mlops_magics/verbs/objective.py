@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlops_magics import goals, store
+from mlops_magics import goals
 from mlops_magics.errors import BadData, WrongUsage
-from mlops_magics.verbs import fitted, holdout, preparing, search_code, session
+from mlops_magics.verbs import copies, fitted, search_code
 
 if TYPE_CHECKING:
-    from mlops_magics.records import Dataset
     from mlops_magics.verbs.holdout import Holdout
     from mlops_magics.verbs.search_code import Code
 
 #: The rows as the code knows them; in a trial both pairs are what was kept back.
 HELD = (("X_valid", "y_valid"), ("X_test", "y_test"))
 LEARNED = ("X_train", "y_train")
-
-
-Key = TypeVar("Key")
 
 
 class Unmeasurable(WrongUsage):
@@ -117,7 +112,7 @@ class Objective:
         closed = {**search_code.closure(self.code.function), **rows}
         shared = {*rows, *kept}
         # One copying for both, so that what they share stays shared.
-        copied = _copied(
+        copied = copies.made(
             {
                 **{(n, "name"): namespace[n] for n in read - shared},
                 **{(n, "closed"): v for n, v in closed.items() if n not in shared},
@@ -206,56 +201,6 @@ class Objective:
         )
 
 
-def make(
-    code: Code,
-    metric: str,
-    dataset: Dataset | None,
-    *,
-    given: bool,
-    folds: int,
-    seed: int,
-    model: str,
-) -> tuple[Objective, tuple[str, ...]]:
-    """The objective of a search, and what the user should know of how it is measured.
-
-    Parameters
-    ----------
-    given : bool
-        Whether the dataset was asked for, and so goes before what stands in the notebook.
-    folds, seed : int
-        See `holdout.make`.
-    """
-    if code.home is not None:
-        home = code.home
-    else:
-        home = session.namespace() if code.file.startswith("<") else {}
-    names = {"__name__": "__main__", **home, **search_code.closure(code.function)}
-    if not code.file.startswith("<"):
-        names["__file__"] = code.file
-    if dataset is not None and dataset.target and (given or "X_train" not in names):
-        names |= _bindings(dataset)
-    X, y = (names.get(name) for name in LEARNED)
-    scores_itself = code.function is None and bool({metric, "score"} & code.binds)
-    reads_held = bool({name for pair in HELD for name in pair} & code.names)
-    parts = None
-    if X is not None and y is not None and (folds or reads_held or not scores_itself):
-        parts = holdout.make(X, y, dataset, folds=folds, seed=seed)
-    own = frozenset(
-        n for n, v in names.items() if isinstance(v, FunctionType) and v.__globals__ is home
-    )
-    positive = dataset.positive if dataset else None
-    return Objective(code, metric, names, parts, own, model, positive), (
-        parts.warnings if parts else ()
-    )
-
-
-def _bindings(dataset: Dataset) -> Mapping[str, Any]:
-    """What `prepare` binds, of a dataset that another process may have prepared."""
-    if "X_train" in dataset.bindings:
-        return dataset.bindings
-    return preparing.bindings(*store.datasets.frames(dataset), str(dataset.target))
-
-
 def is_number(value: Any) -> bool:
     """Whether it is one number, NumPy's included."""
     if isinstance(value, bool):
@@ -296,29 +241,3 @@ def measure(found: fitted.Fitted, metric: str, X: Any, y: Any, positive: Any) ->
     needs = goals.metrics.find(metric).needs
     misfit = (needs == "values") != (task == "regression")
     raise (Unmeasurable if misfit else BadData)(f"{metric} was not measured: {reason}.")
-
-
-def _copied(values: Mapping[Key, Any]) -> dict[Key, Any]:
-    """Copies of the values that could be changed; what two of them share stays shared."""
-    lasting = (v for v in values.values() if isinstance(v, ModuleType | FunctionType | type))
-    memo: dict[int, Any] = {id(v): v for v in lasting}
-    found: dict[Key, Any] = {}
-    for key, value in values.items():
-        try:
-            found[key] = _frame(value, memo) if _is_frame(value) else copy.deepcopy(value, memo)
-        except Exception:  # a lock, a connection, a generator: nothing to be copied
-            found[key] = value
-    return found
-
-
-def _is_frame(value: Any) -> bool:
-    return hasattr(value, "iloc") and type(value).__module__.partition(".")[0] == "pandas"
-
-
-def _frame(value: Any, memo: dict[int, Any]) -> Any:
-    """A copy that pandas makes when it is written to, where it does so (from 3.0 on)."""
-    import pandas as pd
-
-    lazy = int(pd.__version__.partition(".")[0]) >= 3
-    memo[id(value)] = made = value.copy(deep=not lazy)
-    return made

@@ -32,7 +32,7 @@ class Code:
         The text; that of a function with everything around its name.
     file : str
         Where it is from: a path, or the name under which tracebacks show it.
-    function : callable or None
+    function : function or None
         What is called with the trial, where it is no text.
     names : frozenset of str
         Every name that it may read or write, attributes among them.
@@ -42,7 +42,7 @@ class Code:
 
     source: str
     file: str
-    function: Callable[..., Any] | None = None
+    function: Any = None  # a checker takes a function on an instance for its method
     names: frozenset[str] = frozenset()
     binds: frozenset[str] = frozenset()
 
@@ -54,7 +54,7 @@ class Code:
     @property
     def home(self) -> Mapping[str, Any] | None:
         """The names that a function sees as its globals."""
-        return getattr(self.function, "__globals__", None)
+        return self.function.__globals__ if self.function is not None else None
 
     def run(self, namespace: dict[str, Any], trial: Any, closed: Mapping[str, Any]) -> Any:
         """Run it with `trial` in `namespace`; returns what a function returns.
@@ -164,18 +164,17 @@ def _of_function(function: Callable[..., Any]) -> Code:
         needed = [p for p in takes if p.default is p.empty and p.kind < p.VAR_POSITIONAL]
     except (TypeError, ValueError):
         takes = needed = []
-    if not takes or len(needed) > 1:
+    if not takes or len(needed) > 1 or not isinstance(function, FunctionType):
         raise WrongUsage(
-            f"{name} must take the trial, and nothing else.", "def objective(trial): …"
+            f"{name} must be a plain function that takes the trial, and nothing else.",
+            "def objective(trial): …",
         )
+    code = function.__code__
     try:
         source = textwrap.dedent(inspect.getsource(function))
-    except (OSError, TypeError):  # made by exec, or no plain function
-        code = getattr(function, "__code__", None)
-        source = f"# {name}: {(code.co_code.hex() if code else repr(type(function)))}\n"
-    inner = getattr(function, "__code__", None)
-    names = frozenset(names_in(inner) | set(inner.co_freevars)) if inner else frozenset()
-    return Code(source, f"<{name}>", function, names)
+    except (OSError, TypeError):  # made by exec
+        source = f"# {name}: {hashlib.sha256(code.co_code).hexdigest()}\n"
+    return Code(source, f"<{name}>", function, frozenset({*names_in(code), *code.co_freevars}))
 
 
 def names_in(code: CodeType) -> set[str]:
@@ -204,21 +203,19 @@ def used(names: Iterable[str], namespace: Mapping[str, Any]) -> set[str]:
 
 def closure(function: Any) -> dict[str, Any]:
     """What a function closes over, by name."""
-    code = getattr(function, "__code__", None)
-    cells = getattr(function, "__closure__", None) or ()
-    found = {}
-    for name, cell in zip(code.co_freevars if code else (), cells, strict=False):
+    found: dict[str, Any] = {}
+    if function is None:
+        return found
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         with suppress(ValueError):  # not bound yet
             found[name] = cell.cell_contents
     return found
 
 
 def rebound(
-    function: Callable[..., Any], namespace: dict[str, Any], closed: Mapping[str, Any]
-) -> Callable[..., Any]:
+    function: FunctionType, namespace: dict[str, Any], closed: Mapping[str, Any]
+) -> FunctionType:
     """The function with other globals, and with `closed` in the place of what it closes over."""
-    if not isinstance(function, FunctionType):
-        return function
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     made = FunctionType(
         function.__code__,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from mlops_magics import engines, goals, store
 from mlops_magics.errors import Interrupted, WrongUsage
 from mlops_magics.records import Tuning
-from mlops_magics.verbs import objective, search_code, studies, unseen
+from mlops_magics.verbs import aims, search_code, studies, unseen
 from mlops_magics.verbs.declaration import Data, verb
 from mlops_magics.verbs.options import Option
 from mlops_magics.verbs.searching import Loop
@@ -117,7 +117,7 @@ def tune(
     direction = _direction(found, metric)
     engine = engines.find(on, jobs)
     rows = unseen.find(data, metric)
-    aim, warnings = objective.make(
+    aim, warnings = aims.make(
         found, metric, rows.dataset, given=bool(data), folds=folds, seed=seed, model=model
     )
     options = {
@@ -157,6 +157,8 @@ def tune(
         ) as s,
     ):
         kept.note_run(s.run_id)
+        if rows.dataset:
+            s.uses(rows.dataset, "tuning")
         runs = TrialRuns(s.run_id, name, metric, kept)
         result = Result(s, kept, runs, aim, engine.label, [*warnings, *kept.warnings])
         runs.catch_up()

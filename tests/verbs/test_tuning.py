@@ -204,6 +204,15 @@ def test_a_file_with_a_prepared_dataset(project: Path, credit: Any) -> None:
         search("stduy.py", trials=2)
 
 
+def test_what_makes_a_comparison_doubtful_is_said(notebook: dict[str, Any]) -> None:
+    notebook |= {"rows": notebook["X_train"], "classes": notebook["y_train"]}
+    code = "model = fresh(C=trial.suggest_float('C', 0.1, 1)).fit(rows, classes)"
+    assert "does not read X_train" in search(code, trials=1).warnings[0]
+    del notebook["X_train"]
+    code = "trial.suggest_int('n', 1, 9)\nscore = len(X_test)"
+    assert "the trials see X_test" in search(code, trials=1).warnings[0]
+
+
 # The same again
 
 
@@ -353,6 +362,7 @@ def test_trials_are_child_runs_as_if_logged_one_by_one() -> None:
     parent = client.get_run(record.run_id)
     assert parent.data.tags["mlops.verb"] == "tune"
     assert parent.data.metrics["trials_failed"] == 2
+    assert [event["verb"] for event in store.history.events("credit")] == ["tune", "train"]
     assert len(store.runs.read_json(record.run_id, "mlops/trials.json")) == 5
 
 
@@ -416,7 +426,8 @@ def test_without_optuna_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -
         (MODEL, {"folds": 1}, WrongUsage, "--folds must be 0 or at least 2"),
         (MODEL, {"metric": "p95_latency"}, WrongUsage, "not measured of a model's answers"),
         (MODEL, {"metric": "profit"}, WrongUsage, "needs an amount"),
-        (lambda: 1, {}, WrongUsage, "must take the trial"),
+        (lambda: 1, {}, WrongUsage, "a plain function that takes the trial"),
+        (print, {}, WrongUsage, "print must be a plain function"),
     ],
 )
 def test_bad_input(
