@@ -99,6 +99,11 @@ def of_object(model: Any) -> Asked:
         )
     if not flavor.is_fitted(model):
         raise WrongUsage(f"The {type(model).__name__} is not fitted.", "Fit it first.")
+    if not flavor.task(model):
+        raise WrongUsage(
+            f"A {type(model).__name__} does not say whether it classifies or predicts numbers.",
+            "Give it an attribute task (and classes_), or name its version: train found it out.",
+        )
     predictor = flavor.predictor(model)
     return Asked(
         name=type(model).__name__,

@@ -16,6 +16,7 @@ import pytest
 
 import mlops_magics as mlops
 from mlops_magics import flavors, store
+from mlops_magics.errors import WrongUsage
 from mlops_magics.records import Run
 from tests.conftest import need
 
@@ -398,3 +399,22 @@ def test_how_many_models_the_code_left() -> None:
     assert none.record.model is None
     assert "no version was registered" in none.record.warnings[0]
     del first, again, second
+
+
+def test_a_network_in_memory_is_judged_once_it_says_what_it_does() -> None:
+    torch = need("torch")
+    torch.manual_seed(0)
+    net = torch.nn.Linear(3, 1)
+    rows = X.assign(y=y)
+    with pytest.raises(WrongUsage, match="does not say whether it classifies"):
+        mlops.validate(net, goals="accuracy >= 0", on=rows)
+    net.task, net.classes_ = "classification", [0, 1]
+    (goal,) = mlops.validate(net, goals="accuracy >= 0", on=(X, y.rename("y"))).goals
+    assert goal.value == pytest.approx((read(net) == y).mean())
+
+
+def read(net: Any) -> Any:
+    import torch
+
+    with torch.no_grad():
+        return net(torch.tensor(X.to_numpy(), dtype=torch.float32)).numpy()[:, 0] > 0
