@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mlops_magics import evidence, flavors, goals, store
-from mlops_magics.errors import BadData, WrongUsage
+from mlops_magics.errors import BadData, StoreUnreachable, WrongUsage
 from mlops_magics.records import Dataset
 from mlops_magics.verbs import session
 
@@ -62,7 +62,11 @@ class Unseen:
         if X is not None and y is not None:
             return self._of_names(X, y, namespace, changed)
         if self.dataset is not None:
-            X, y = _test_rows(self.dataset)
+            try:
+                X, y = _test_rows(self.dataset)
+            except StoreUnreachable as error:  # it went away while the code ran
+                note = f"The test rows can't be read, so nothing was measured: {error.message}"
+                return replace(self, trust={"unseen rows": "not readable"}, notes=(note,))
             return replace(self, X=X, y=y, trust={"unseen rows": "as prepared"})
         return replace(
             self,
