@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import mlflow
 from mlflow.entities import Metric, Param
 from mlflow.store.tracking import SEARCH_MAX_RESULTS_THRESHOLD
 
@@ -92,6 +93,25 @@ def write(parent: str, experiment: str, group: str, children: Sequence[Child]) -
             except sqlite3.OperationalError:
                 pass  # other tables than this release knows, or locked for long: the client's turn
         return _call(client, parent, experiment, group, children)
+
+
+def active() -> str:
+    """The id of the run to which the user's own `mlflow.log_*` calls go; empty for none."""
+    run = mlflow.active_run()
+    return run.info.run_id if run else ""
+
+
+def adopt(parent: str, outer: str) -> None:
+    """End the runs that the user's own `mlflow` calls opened since `outer`, and put them below.
+
+    Left open, they would take the calls of the next trial too, and refuse its parameters.
+    """
+    if active() == outer:
+        return
+    with runs.reaching("close a run"):
+        while active() not in (outer, ""):
+            mlflow.set_tag("mlflow.parentRunId", parent)
+            mlflow.end_run()
 
 
 def of(experiment: str, group: str) -> dict[str, str]:

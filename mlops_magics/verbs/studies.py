@@ -17,6 +17,7 @@ from mlops_magics.verbs import trials
 
 if TYPE_CHECKING:
     import optuna
+    from filelock import FileLock
 
 log = logging.getLogger("mlops_magics")
 
@@ -129,11 +130,10 @@ def opened(
     BadData
         If the journal can't be read.
     """
-    from filelock import FileLock, Timeout
-
     folder = settings.load().state / "studies"
     folder.mkdir(parents=True, exist_ok=True)
-    earlier = _numbered(folder, f"{name}-{digest[:8]}")
+    stem = f"{name}-{digest[:8]}"
+    earlier = _numbered(folder, stem)
     if resume and not earlier:
         others = [p for p in folder.glob(f"{name}-*.journal") if _is_of(p, name)]
         raise WrongUsage(
@@ -143,27 +143,19 @@ def opened(
             if others
             else "Begin it without --resume.",
         )
-    if resume:
-        number, file = max(earlier.items())
-    else:
-        number = max(earlier, default=0) + 1
-        file = folder / f"{name}-{digest[:8]}.{number}.journal"
-    lock = FileLock(f"{file}.open")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise WrongUsage(
-            f"The search {file.name} is open in another process.",
-            "Wait for it, or interrupt it there.",
-        ) from None
+    last = max(earlier, default=0)
+    number = last if resume else last + 1
+    while not (lock := _locked(folder / f"{stem}.{number}.journal")):
+        if resume:
+            raise WrongUsage(
+                f"The search {earlier[number].name} is open in another process.",
+                "Wait for it, or interrupt it there.",
+            )
+        number += 1  # another process has begun one with the same code just now
+    file = folder / f"{stem}.{number}.journal"
     kept = None
     try:
         kept = _load(file, direction, data)
-        if not resume and earlier:
-            kept.warnings.append(
-                f"There is an earlier search with the same code ({max(earlier.items())[1].name}); "
-                "this is a new one. --resume would have gone on with it."
-            )
         if resume:
             log.info("Going on with %s: %s trials are done.", file.name, kept.done)
             if kept.study.user_attrs[DATA] != data:
@@ -171,11 +163,28 @@ def opened(
                     "The data is not what it was when the search began, so its earlier trials are "
                     "not comparable with the later ones."
                 )
+        elif earlier:
+            kept.warnings.append(
+                f"There is an earlier search with the same code ({earlier[last].name}); this is a "
+                "new one. --resume would have gone on with it."
+            )
         yield kept
     finally:
         if kept is not None and not kept.ended:
             file.unlink()  # nothing was tried, so there is nothing to resume
         lock.release()
+
+
+def _locked(file: Path) -> FileLock | None:
+    """The lock of a search, held; ``None`` if another process holds it."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(f"{file}.open")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    return lock
 
 
 def _numbered(folder: Path, stem: str) -> dict[int, Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ class TrialRuns:
     kept: Kept
     ids: dict[int, str] = field(default_factory=dict)
     trouble: str = ""
+    _outer: str = field(default_factory=lambda: store.children.active())
     _waiting: list[Any] = field(default_factory=list)
     _written: float = field(default_factory=time.monotonic)
 
@@ -62,6 +64,8 @@ class TrialRuns:
     def add(self, trial: Any) -> None:
         """Take a trial that has ended; it is written soon."""
         self._waiting.append(trial)
+        with suppress(StoreUnreachable):  # the next trial is tried all the same
+            store.children.adopt(self.parent, self._outer)
         if len(self._waiting) >= BATCH or time.monotonic() - self._written > WAIT:
             self.flush()
 

@@ -162,6 +162,11 @@ def tune(
         runs = TrialRuns(s.run_id, name, metric, kept)
         result = Result(s, kept, runs, aim, engine.label, [*warnings, *kept.warnings])
         runs.catch_up()
+        if kept.done >= trials:
+            result.warnings.append(
+                f"All {kept.done} trials were done before: only the best was trained again. Raise "
+                "--trials to go on."
+            )
         loop = Loop(kept, Search(aim, direction, seed), engine, trials, timeout, runs.add)
         try:
             loop.run()

@@ -295,6 +295,40 @@ def test_resuming_what_is_not_there_or_was_changed() -> None:
         search(PARABOLA + "y = 1", resume=True)
 
 
+def test_resuming_what_is_complete_trains_the_best_again() -> None:
+    search(trials=2)
+    record = search(trials=2, resume=True)
+    assert record.trials == {"complete": 2}
+    assert "All 2 trials were done before" in record.warnings[0]
+
+
+def test_the_data_has_changed_since(credit: Any) -> None:
+    complete = credit.dropna()
+    mlops.prepare(complete, name="credit", target="Status")
+    search(trials=1)
+    mlops.prepare(complete[:-1], name="credit", target="Status")
+    assert "The data is not what it was" in search(trials=2, resume=True).warnings[0]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_hopeless_trials_are_pruned(jobs: int) -> None:
+    code = """
+    import optuna
+    x = trial.suggest_float("x", 0, 1)
+    for step in range(4):
+        trial.report(x if trial.number < 8 else -1, step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    score = x
+    """
+    record = search(textwrap.dedent(code), trials=11, jobs=jobs)
+    pruned = {row["number"] for row in record.rows if row["state"] == "pruned"}
+    assert {9, 10} <= pruned
+    runs = {run.info.run_id: run for run in trials_of(record)}
+    last = next(row for row in record.rows if row["number"] == 10)
+    assert runs[last["run_id"]].info.status == "FINISHED"
+
+
 def test_an_open_search_is_not_opened_twice() -> None:
     search(trials=1)
     again = "mlops_magics.tune('credit', code, trials=2, metric='roc_auc', resume=True)"
@@ -364,6 +398,15 @@ def test_trials_are_child_runs_as_if_logged_one_by_one() -> None:
     assert parent.data.metrics["trials_failed"] == 2
     assert [event["verb"] for event in store.history.events("credit")] == ["tune", "train"]
     assert len(store.runs.read_json(record.run_id, "mlops/trials.json")) == 5
+
+
+def test_a_trial_may_log_to_mlflow_itself() -> None:
+    code = "import mlflow\n" + PARABOLA + "mlflow.log_param('x', x)\n"
+    record = search(code, trials=3)
+    assert record.trials == {"complete": 3}
+    own = [run for run in trials_of(record) if "mlops.verb" not in run.data.tags]
+    assert {float(run.data.params["x"]) for run in own} == {r["params"]["x"] for r in record.rows}
+    assert {run.info.status for run in own} == {"FINISHED"}
 
 
 def test_a_store_that_goes_away_and_comes_back_gets_every_trial(
