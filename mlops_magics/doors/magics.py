@@ -123,7 +123,9 @@ class Cells:
         """Close the run with how the cell ended (``post_run_cell``)."""
         self.watch.after(result)
         info = self.info
-        if self.training is None or info is None or result is None or result.info is not info:
+        if self.training is None or info is None or result is None:
+            return
+        if result.info is not self.info:
             return
         training, self.training = self.training, None
         card, self.card = self.card, None

@@ -26,10 +26,10 @@ _HARMLESS = {
     "matplotlib", "config", "pylab", "precision", "xmode", "colors", "who", "whos", "who_ls",
     "pwd", "ls", "ll", "lsmagic", "magic", "quickref", "history", "hist", "notebook", "save",
     "pinfo", "pinfo2", "pdoc", "pdef", "psource", "pfile", "psearch", "pycat", "cat", "less",
-    "more", "man", "html", "HTML", "svg", "SVG", "latex", "markdown", "javascript", "js", "logstart",
-    "logstop", "logon", "logoff", "pdb", "tb", "alias", "automagic", "connect_info", "page",
-    "pprint", "doctest_mode", "edit", "gui", "watermark", "code_wrap", "subshell", "bookmark",
-    "mlops_end",
+    "more", "man", "html", "HTML", "svg", "SVG", "latex", "markdown", "javascript", "js",
+    "logstart", "logstop", "logon", "logoff", "pdb", "tb", "alias", "automagic", "connect_info",
+    "page", "pprint", "doctest_mode", "edit", "gui", "watermark", "code_wrap", "subshell",
+    "bookmark",
 }  # fmt: skip
 _INSTALLERS = {"pip", "conda", "mamba", "micromamba", "uv"}
 _INSTALL = re.compile(r"\s*(?:\S*python\S*\s+-m\s+)?(?:pip3?|uv|conda|mamba)\b.*\b(?:un)?install\b")

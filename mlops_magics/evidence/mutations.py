@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from mlops_magics.evidence.cells import Kind
-from mlops_magics.evidence.names import Facts
+from mlops_magics.evidence.facts import Facts
 from mlops_magics.evidence.references import Call, Link
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Literal
 
-from mlops_magics.evidence import effects, references
-from mlops_magics.evidence.references import Call, Link
+from mlops_magics.evidence import effects, references, scopes
+from mlops_magics.evidence.facts import Facts
+from mlops_magics.evidence.references import Link
 
 #: Escapes from static reading → how they are called in a sentence.
 _DYNAMIC = {"exec", "eval", "globals", "locals", "vars"}
@@ -31,94 +31,8 @@ _KEEPING = {"append", "appendleft", "extend", "insert", "add", "update", "setdef
 Transform = Callable[[str], str]
 
 
-@dataclass
-class Facts:
-    """What a piece of code (a cell, a function, a class) does to names.
-
-    Attributes
-    ----------
-    reads : set of str
-        Names read before they are surely bound here.
-    words : set of str
-        Words of magics, and names that a verb looks up: reads if the notebook has such a name.
-    loads : mapping
-        Each name that the code itself reads, and whether it had been bound here before → all
-        names that had been.
-    binds, maybe, deletes : set of str
-        Names bound for sure at the end, bound on some path, and deleted.
-    mutates : set of str
-        Names whose object is surely changed in place (``x[0] = …``, ``x.a = …``).
-    mutates_given : set of str
-        Those of them whose object is perhaps not one that this cell had bound to the name.
-    deep : set of str
-        Those of them where a part of the object is changed (``x.a[0] = …``).
-    calls : list of Call
-        Calls that may change an object in place.
-    links : mapping
-        Name bound here → the names whose objects it may share.
-    forked : set of str
-        Names bound here on some path only, that may share an object with others.
-    unsettled : set of str
-        Names bound here more than once to objects that were perhaps changed in between.
-    later : mapping
-        Name bound here → names that code which it holds (a lambda) reads when it is used.
-    made : mapping
-        Name bound here → the plain functions and classes that were called for it.
-    code : mapping
-        Function or class defined here → what it does when it is used.
-    past : list of (frozenset of str, Facts)
-        Functions defined here that were used before their name was bound anew, and what had been
-        bound then.
-    imports : mapping
-        Name bound by an import → what: ``numpy.random``, ``sklearn.svm:SVC``.
-    stars : list of str
-        Modules imported with ``*``.
-    effects : set of str
-        What the code does to the whole process: seeds, options, working directory, variables.
-    draws : bool
-        Whether random numbers are drawn from a global generator.
-    opaque : list of str
-        What makes that not all can be told, as it stands in a sentence.
-    notes : list of str
-        What the code does outside Python.
-    """
-
-    reads: set[str] = field(default_factory=set)
-    words: set[str] = field(default_factory=set)
-    loads: dict[tuple[str, bool], frozenset[str]] = field(default_factory=dict)
-    binds: set[str] = field(default_factory=set)
-    maybe: set[str] = field(default_factory=set)
-    deletes: set[str] = field(default_factory=set)
-    mutates: set[str] = field(default_factory=set)
-    mutates_given: set[str] = field(default_factory=set)
-    deep: set[str] = field(default_factory=set)
-    calls: list[Call] = field(default_factory=list)
-    links: dict[str, set[Link]] = field(default_factory=dict)
-    forked: set[str] = field(default_factory=set)
-    unsettled: set[str] = field(default_factory=set)
-    later: dict[str, set[str]] = field(default_factory=dict)
-    made: dict[str, set[str]] = field(default_factory=dict)
-    code: dict[str, Facts] = field(default_factory=dict)
-    past: list[tuple[frozenset[str], Facts]] = field(default_factory=list)
-    imports: dict[str, str] = field(default_factory=dict)
-    stars: list[str] = field(default_factory=list)
-    strings: dict[str, str] = field(default_factory=dict)
-    files_read: set[str] = field(default_factory=set)
-    files_written: set[str] = field(default_factory=set)
-    effects: set[str] = field(default_factory=set)
-    draws: bool = False
-    opaque: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    error: str = ""
-    # Of functions and classes only:
-    parameters: tuple[str, ...] = ()
-    escapes: set[str] = field(default_factory=set)
-    is_class: bool = False
-
-    @property
-    def writes(self) -> set[str]:
-        """Names that are bound, perhaps, or whose object is surely changed."""
-        return self.binds | self.maybe | self.mutates
+class _ClassNames(set[str]):
+    """The names of a class body, which its methods do not see."""
 
 
 def analyse(code: str, transform: Transform | None = None) -> Facts:
@@ -439,7 +353,8 @@ class Reader(ast.NodeVisitor):
         self.bound = before
         self._branches(node.orelse, [])
 
-    visit_AsyncFor = visit_For
+    def visit_AsyncFor(self, node: ast.AsyncFor) -> None:
+        self.visit_For(node)
 
     def _loop_target(self, target: ast.expr, iterated: ast.expr) -> None:
         links = self._told(references.elements(iterated))
@@ -484,7 +399,8 @@ class Reader(ast.NodeVisitor):
                 self._assign([item.optional_vars], item.context_expr)
         self.run(node.body)
 
-    visit_AsyncWith = visit_With
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> None:
+        self.visit_With(node)
 
     def visit_Match(self, node: ast.Match) -> None:
         self.visit(node.subject)
@@ -535,16 +451,17 @@ class Reader(ast.NodeVisitor):
     # Code that runs later
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        for now in (*node.decorator_list, *_defaults(node.args), *_annotations(node)):
+        for now in (*node.decorator_list, *scopes.defaults(node.args), *scopes.annotated(node)):
             self.visit(now)
         self.store(node.name)
         facts = self._nested(node.args, node.body)
         self._define(node.name, facts, node.decorator_list)
 
-    visit_AsyncFunctionDef = visit_FunctionDef
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        self.visit_FunctionDef(node)
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
-        for now in _defaults(node.args):
+        for now in scopes.defaults(node.args):
             self.visit(now)
         # It may run at once (a sort key) or later; `_assign` sees to later.
         self._now(self._nested(node.args, [node.body]))
@@ -585,7 +502,7 @@ class Reader(ast.NodeVisitor):
         named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
         extra = [a for a in (arguments.vararg, arguments.kwarg) if a is not None]
         parameters = tuple(a.arg for a in named)
-        local, shared = _locals(body)
+        local, shared = scopes.local_names(body)
         own = frozenset({*parameters, *(a.arg for a in extra), *local})
         # A method does not see the names of its class; a lambda sees those of a comprehension.
         around = [names for names in self.hidden if not isinstance(names, _ClassNames)]
@@ -623,10 +540,10 @@ class Reader(ast.NodeVisitor):
         self.facts.escapes |= {n for n in names if n not in (self.own or ())} | self._lambdas(value)
 
     def visit_Global(self, node: ast.Global) -> None:
-        """Which names are meant stands in `_locals`."""
+        """Which names are meant stands in `scopes.local_names`."""
 
-    def visit_comprehension_of(self, node: ast.AST, generators: list[ast.comprehension]) -> None:
-        """Targets of a comprehension are its own."""
+    def _comprehension(self, node: ast.AST, generators: list[ast.comprehension]) -> None:
+        """Read a comprehension, whose targets are its own."""
         self.hidden.append(set())
         for generator in generators:
             self.visit(generator.iter)
@@ -638,13 +555,17 @@ class Reader(ast.NodeVisitor):
                 self.visit(child)
         self.hidden.pop()
 
-    def visit_ListComp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> None:
-        self.visit_comprehension_of(node, node.generators)
+    def visit_ListComp(self, node: ast.ListComp) -> None:
+        self._comprehension(node, node.generators)
 
-    visit_SetComp = visit_GeneratorExp = visit_ListComp
+    def visit_SetComp(self, node: ast.SetComp) -> None:
+        self._comprehension(node, node.generators)
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> None:
+        self._comprehension(node, node.generators)
 
     def visit_DictComp(self, node: ast.DictComp) -> None:
-        self.visit_comprehension_of(node, node.generators)
+        self._comprehension(node, node.generators)
 
     # Calls
 
@@ -693,50 +614,3 @@ class Reader(ast.NodeVisitor):
         if not keep:
             self.bound = before
         return True
-
-
-class _ClassNames(set[str]):
-    """The names of a class body, which its methods do not see."""
-
-
-def _defaults(arguments: ast.arguments) -> Iterator[ast.expr]:
-    yield from arguments.defaults
-    yield from (d for d in arguments.kw_defaults if d is not None)
-
-
-def _annotations(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.expr]:
-    arguments = node.args
-    for argument in (
-        *arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs,
-        *(a for a in (arguments.vararg, arguments.kwarg) if a is not None),
-    ):  # fmt: skip
-        if argument.annotation is not None:
-            yield argument.annotation
-    if node.returns is not None:
-        yield node.returns
-
-
-def _locals(body: Iterable[ast.AST]) -> tuple[set[str], set[str]]:
-    """The names that a function's body binds: its own, and those it declares global."""
-    found: set[str] = set()
-    shared: set[str] = set()
-    waiting = list(body)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.add(node.name)
-            continue  # another scope
-        if isinstance(node, ast.Lambda):
-            continue
-        if isinstance(node, ast.Global):
-            shared.update(node.names)
-        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            found.add(node.id)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            found.update(a.asname or a.name.partition(".")[0] for a in node.names)
-        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
-            found.add(node.name)
-        elif isinstance(node, ast.MatchMapping) and node.rest:
-            found.add(node.rest)
-        waiting += ast.iter_child_nodes(node)
-    return found - shared, shared

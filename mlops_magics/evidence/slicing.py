@@ -1,9 +1,9 @@
 """Which executed cells a cell depends on: those, only those, in an order that runs.
 
 All cells are gone through in the order in which they ran. For every name it is kept which
-executions made it what it is: the one that bound it, and those that changed its object since. What a
-cell reads is thereby tied to the cells that it comes from; a slice is what can be reached from one
-cell along these ties. What a function reads counts where it is used, not where it is defined.
+executions made it what it is: the one that bound it, and those that changed its object since. What
+a cell reads is thereby tied to the cells that it comes from; a slice is what can be reached from
+one cell along these ties. What a function reads counts where it is used, not where it is defined.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from dataclasses import dataclass, field, replace
 
 from mlops_magics.evidence import effects, escapes, mutations, names
 from mlops_magics.evidence.cells import Execution, Kind, Seen
+from mlops_magics.evidence.facts import Facts
 from mlops_magics.evidence.mutations import State
-from mlops_magics.evidence.names import Facts, Transform
+from mlops_magics.evidence.names import Transform
 from mlops_magics.evidence.references import Call, Link
+from mlops_magics.evidence.sharing import Graph, fresh, node, sharing
 
 #: Stands for where names come from that no cell bound.
 OUTSIDE = -1
@@ -160,8 +162,8 @@ class Flow:
             waiting += [((name, name in bound), bound) for name in code.reads]
         met = {at for at, _ in waiting}
         while waiting:
-            (name, fresh), bound = waiting.pop()
-            state = self._look(name, facts) if fresh else self._before(name, facts)
+            (name, had), bound = waiting.pop()
+            state = self._look(name, facts) if had else self._before(name, facts)
             if state is None:
                 continue
             later = set(state.later)
@@ -207,22 +209,21 @@ class Flow:
         def look(name: str) -> State | None:
             return self._look(name, facts)
 
-        touched = {n if n in facts.mutates_given else _fresh(n) for n in facts.mutates}
-        deep = {n for n in touched if _plain_name(n) in facts.deep}
+        touched = {node(n, bound=n not in facts.mutates_given) for n in facts.mutates}
+        deep = {node(n, bound=n not in facts.mutates_given) for n in facts.deep}
         for call in facts.calls:
             dropped = call.fate == "dropped" or (call.fate == "shown" and execution.shown is False)
             for name in mutations.changed(call, self._at(call, facts), dropped=dropped):
-                node = _fresh(name) if name in call.fresh else name
-                touched.add(node)
+                touched.add(node(name, bound=name in call.fresh))
                 if call.deep and name == call.root:
-                    deep.add(node)
+                    deep.add(node(name, bound=name in call.fresh))
         for code in used:
             touched |= mutations.within(code, look) & code.reads
-        for name, fresh in facts.loads:
-            state = look(name) if fresh else self._before(name, facts)
+        for name, bound in facts.loads:
+            state = look(name) if bound else self._before(name, facts)
             if state is not None and state.kind == "stateful":
-                touched.add(_fresh(name) if fresh else name)
-        return self._everywhere(touched, deep, facts)
+                touched.add(node(name, bound=bound))
+        return self._graph(facts).reached(touched, deep) if touched else set()
 
     def _at(self, call: Call, facts: Facts) -> mutations.Look:
         """What is known of names where a call stands."""
@@ -232,52 +233,29 @@ class Flow:
 
         return look
 
-    def _everywhere(self, touched: set[str], deep: set[str], facts: Facts) -> set[str]:
-        """With all names that share what was changed, as they were before the cell.
-
-        What a container holds is changed with it only where the change is known to go so deep.
-        """
-        around: dict[str, list[tuple[str, str]]] = {}
-
-        def tie(name: str, other: str, how: str) -> None:
-            if how:
-                around.setdefault(name, []).append((other, how))
-                if how != "holds data":
-                    up = {"part": "whole", "holds": "held", "contains data": "held"}.get(how, how)
-                    around.setdefault(other, []).append((name, up))
-
+    def _graph(self, facts: Facts) -> Graph:
+        """What shares something before the cell, and by what the cell does."""
+        graph = Graph()
         for name, state in self.state.items():
             for link in state.links:
-                other = self.state.get(link.name)
-                if other is not None:
-                    tie(name, link.name, _sharing(state, other, link.how))
+                held = self.state.get(link.name)
+                if held is not None:
+                    graph.tie(name, link.name, sharing(state, held, link.how))
         for name, links in facts.links.items():
             bound = name in facts.binds or name in facts.maybe
             mine = (self._look(name, facts) if bound else self.state.get(name)) or State()
-            here = _fresh(name) if bound else name
             for link in links:
                 its = self._look(link.name, facts) if link.fresh else self.state.get(link.name)
-                node = _fresh(link.name) if link.fresh else link.name
-                tie(here, node, _sharing(mine, its or State(), link.how))
+                other = node(link.name, bound=link.fresh)
+                graph.tie(node(name, bound=bound), other, sharing(mine, its or State(), link.how))
             if name in facts.forked:  # it may still be what it was before the cell
-                tie(_fresh(name), name, "same")
+                graph.tie(fresh(name), name, "same")
         for name, seen in self._seen.items():
-            for other in seen.shares:
-                tie(_fresh(name), _fresh(other) if other in self._seen else other, "same")
+            for shared in seen.shares:
+                graph.tie(fresh(name), node(shared, bound=shared in self._seen), "same")
         for name in facts.binds & self._kept:
-            tie(_fresh(name), name, "same")
-        found = dict.fromkeys(touched, False) | dict.fromkeys(deep, True)
-        waiting = list(found)
-        while waiting:
-            name = waiting.pop()
-            for other, how in around.get(name, ()):
-                if how.endswith("data") and not found[name]:
-                    continue
-                goes_deep = how == "part" or (how == "same" and found[name])
-                if other not in found or (goes_deep and not found[other]):
-                    found[other] = goes_deep
-                    waiting.append(other)
-        return {name for name in found if not name.startswith(_FRESH)}
+            graph.tie(fresh(name), name, "same")
+        return graph
 
     def _bind(self, place: int, execution: Execution, facts: Facts, rebound: set[str]) -> None:
         seen = execution.seen
@@ -301,18 +279,18 @@ class Flow:
             if (state := self.state.get(name)) is not None:  # d["k"] = x
                 state.links = state.links | self._links(name, facts, retired)
                 state.later = state.later | self._carried(name, facts)
-        fresh = {
+        found = {
             name: self._new(name, place, facts, (seen or {}).get(name), retired) for name in anew
         }
         for name in perhaps:
             state, before = self._new(name, place, facts, None, retired), self.state.get(name)
             if before is not None:
                 state.by, state.links = (*before.by, place), state.links | before.links
-            fresh[name] = state
-        for name in starred.keys() & fresh.keys() - facts.imports.keys():
-            fresh[name].imported = starred[name]
-        self.state.update(fresh)
-        self.made[place] |= fresh.keys()
+            found[name] = state
+        for name in starred.keys() & found.keys() - facts.imports.keys():
+            found[name].imported = starred[name]
+        self.state.update(found)
+        self.made[place] |= found.keys()
 
     def _retire(self, name: str, place: int) -> str:
         """Keep what a name was bound to under a name of its own, if others share something of it.
@@ -380,7 +358,8 @@ class Flow:
             if link.how != "same" or link.name in met:
                 continue
             if not link.fresh:  # also f = f
-                code = getattr(self.state.get(link.name), "code", None)
+                state = self.state.get(link.name)
+                code = state.code if state is not None else None
             elif link.name in facts.code:
                 return facts.code[link.name]
             else:
@@ -471,35 +450,6 @@ class Flow:
                 adds = effect.partition("(")[0] in _ADDING or effect.startswith("sys.path.")
                 last[effect] = [*last.get(effect, []), at] if adds else [at]
         return sorted({at for places in last.values() for at in places})
-
-
-#: Marks what a cell itself has bound to a name, beside what the name was before.
-_FRESH = "<new "
-
-
-def _fresh(name: str) -> str:
-    return f"{_FRESH}{name}>"
-
-
-def _plain_name(node: str) -> str:
-    return node.removeprefix(_FRESH).removesuffix(">") if node.startswith(_FRESH) else node
-
-
-def _sharing(one: State, other: State, how: str) -> str:
-    """How a change of `other` is one of `one`, by what both were seen to be; empty: it is none."""
-    fixed = ("plain", "code", "module")
-    if one.kind in fixed or other.kind in fixed or mutations.is_module(other):
-        return ""
-    if how == "same":
-        return "same"
-    if how == "part":
-        return "part" if other.kind != "frame" else ""  # what is taken out of a frame is a copy
-    if one.kind in ("frame", "array"):
-        return ""
-    if other.kind in ("frame", "array"):
-        # A list of frames shows what becomes of them; a model keeps what it has learned.
-        return "contains data" if one.kind == "container" else "holds data"
-    return "holds"
 
 
 def _public(module: str) -> list[str]:

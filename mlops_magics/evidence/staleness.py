@@ -79,8 +79,8 @@ class Notebook:
                 continue
             if execution.id not in found and execution.started >= at:
                 # A cell made since: it stands where it was run, below the one before.
-                order.insert(order.index(previous) + 1 if previous in order else len(order),
-                             execution.id)  # fmt: skip
+                below = order.index(previous) + 1 if saved and previous in order else len(order)
+                order.insert(below, execution.id)
                 found[execution.id] = latest[execution.id].source
             if execution.id in found:
                 previous = execution.id
@@ -137,16 +137,19 @@ def judge(
     """
     reasons: list[str] = []
     runs = Counter((executions[at].id, executions[at].digest) for at in slice.order)
-    for at in slice.order[:-1]:
-        execution = executions[at]
-        why = _wrong_with(at, executions, slice, notebook, runs)
-        if why and why not in reasons:
+    told: set[tuple[str | None, str]] = set()
+    for at in reversed(slice.order[:-1]):  # of several runs of a cell, the last is named
+        key = executions[at].id, executions[at].digest
+        why = "" if key in told else _wrong_with(at, executions, slice, notebook, runs)
+        if why:
             reasons.append(why)
+        if notebook.identified:
+            told.add(key)
+    reasons.reverse()
     if slice.outside:
         names = _listed([f"`{name}`" for name in slice.outside])
-        reasons.append(f"{names} came from outside the notebook: no cell that ran binds it"
-                       if len(slice.outside) == 1 else
-                       f"{names} came from outside the notebook: no cell that ran binds them")  # fmt: skip
+        them = "it" if len(slice.outside) == 1 else "them"
+        reasons.append(f"{names} came from outside the notebook: no cell that ran binds {them}")
     if notebook.identified and not reasons:
         top = notebook.from_the_top(transform)
         again = Flow(top, known=known, present=present, transform=transform)
@@ -173,17 +176,16 @@ def _wrong_with(
     users = [(user, name) for user, name in slice.users(at) if not name.startswith("<")]
     name = f"`{users[0][1]}`" if users else "what it set"
     left = f"Read {name} as {cell} left it" if users else f"It rests on what {cell} set"
+    something = name if users else "A setting"
     if execution.status == "failed":
         return f"{left}, but {cell} had failed half-way"
     if not notebook.identified:
         return ""
     if execution.id is None:
-        return f"{name if users else 'A setting'} came from a console on the same kernel ({cell}), not from a cell"  # noqa: E501
+        return f"{something} came from a console on the same kernel ({cell}), not from a cell"
     if execution.id not in notebook.sources:
         prompt = f" (In [{execution.count}])" if execution.count is not None else ""
-        return (
-            f"{name if users else 'A setting'} came from a cell that has since been deleted{prompt}"  # noqa: E501
-        )
+        return f"{something} came from a cell that has since been deleted{prompt}"
     if execution.digest != cells.digest(notebook.sources[execution.id]):
         later = [e for e in executions[at + 1 :] if e.id == execution.id]
         if any(e.digest != execution.digest for e in later):
@@ -192,13 +194,16 @@ def _wrong_with(
     times = runs[execution.id, execution.digest]
     if times > 1:
         return (
-            f"Read {name} as {times} runs of {cell} left it, each of which builds on the one before"  # noqa: E501
+            f"Read {name} as {times} runs of {cell} left it, each of which builds on the one before"
         )
     place = notebook.order.index(execution.id)
     for user, used in users:
         reader = executions[user]
         if reader.id in notebook.sources and notebook.order.index(reader.id) < place:
-            return f"Read `{used}` as {cell} left it, which stands below {notebook.name(reader)} that read it"  # noqa: E501
+            return (
+                f"Read `{used}` as {cell} left it, which stands below "
+                f"{notebook.name(reader)} that read it"
+            )
     return ""
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-import copy
 from typing import Any
 
-from mlops_magics.evidence import names, slicing, staleness
+from mlops_magics.evidence import slicing, staleness
 from mlops_magics.evidence.cells import Execution, Log
 
 
@@ -74,13 +73,3 @@ def run(source: str, namespace: dict[str, Any]) -> Any:
     if last is None:
         return None
     return eval(compile(ast.Expression(last.value), "cell", "eval"), namespace)
-
-
-def facts(source: str) -> names.Facts:
-    """What a cell does to names."""
-    return names.analyse(source)
-
-
-def frozen(value: Any) -> Any:
-    """A value that later cells can't change."""
-    return copy.deepcopy(value)

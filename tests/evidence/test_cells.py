@@ -1,4 +1,4 @@
-"""The slice holds the cells that a cell depends on, only those, and gives the same when run alone."""
+"""The slice: the cells that a cell depends on, only those; run alone they give the same."""
 
 from __future__ import annotations
 
