@@ -136,3 +136,17 @@ def test_a_kernel_killed_in_mid_train_is_set_right_by_the_next_load(project: Pat
         manager.shutdown_kernel(now=True)
     assert "recorded as killed" in "".join(said)
     assert store.runs.get(run.info.run_id).data.tags["mlops.status"] == "killed"
+
+
+def test_only_the_stores_own_connections_commit_without_waiting(project: Path) -> None:
+    import sqlalchemy
+
+    mlops.status()
+    engine = sqlalchemy.create_engine(f"sqlite:///{project / 'mlflow.db'}")
+    own = sqlalchemy.create_engine(f"sqlite:///{project / 'own.db'}")
+    with engine.connect() as ours, own.connect() as theirs:
+        question = sqlalchemy.text("PRAGMA synchronous")
+        assert ours.execute(question).scalar() == 1  # NORMAL
+        assert theirs.execute(question).scalar() == 2  # FULL, SQLite's default
+    engine.dispose()
+    own.dispose()

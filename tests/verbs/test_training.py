@@ -125,3 +125,26 @@ def test_a_model_that_cannot_be_pickled_keeps_its_run(names: dict[str, Any]) -> 
 def test_tags_need_a_value() -> None:
     with pytest.raises(WrongUsage, match="KEY=VALUE"), mlops.train("credit", tag=["team"]):
         pass
+
+
+def test_the_run_is_mlflows_active_one_while_the_block_runs() -> None:
+    import mlflow
+
+    mlflow.set_experiment("mine")
+    with mlflow.start_run() as outer:
+        with mlops.train("credit") as run:
+            active = mlflow.active_run()
+            assert active is not None
+            assert active.info.run_id == run.run_id
+            mlflow.log_metric("theirs", 1.0)
+            with mlflow.start_run(nested=True) as inner:
+                pass
+            mlflow.start_run(nested=True)  # left open
+        left = mlflow.active_run()
+        assert left is not None
+        assert left.info.run_id == outer.info.run_id
+    assert mlflow.active_run() is None
+    stored = store.runs.get(run.run_id)
+    assert stored.data.metrics["theirs"] == 1.0
+    parent = store.runs.get(inner.info.run_id).data.tags["mlflow.parentRunId"]
+    assert parent == run.run_id
