@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    #: A table, or one tensor with a row in each place of its first axis.
+    Rows = pd.DataFrame | np.ndarray[Any, Any]
+
 #: Seconds that another interpreter gets to load a model and answer.
 LONGEST = 600
 
@@ -30,21 +33,23 @@ class Answers:
     probabilities: np.ndarray[Any, Any] | None = None
 
 
-def answer(model: Path, rows: pd.DataFrame) -> Answers:
+def answer(model: Path, rows: Rows) -> Answers:
     """What a saved model, whose digest the caller has checked, answers."""
     import numpy as np
 
     predictor = flavors.load(model)
-    predictions = np.asarray(predictor.predict(rows))
+    probabilities = None
+    if isinstance(rows, np.ndarray):
+        predictions = np.asarray(predictor.answer(rows, {}))
+    else:
+        predictions = np.asarray(predictor.predict(rows))
+        probabilities = predictor.predict_proba(rows)
     if predictions.dtype == object:
         predictions = predictions.astype(str)
-    probabilities = predictor.predict_proba(rows)
     return Answers(predictions, None if probabilities is None else np.asarray(probabilities))
 
 
-def answer_in(
-    python: str, environment: Mapping[str, str], model: Path, rows: pd.DataFrame
-) -> Answers:
+def answer_in(python: str, environment: Mapping[str, str], model: Path, rows: Rows) -> Answers:
     """The same, by the interpreter `python`, whose libraries the model was made with.
 
     Raises
@@ -57,8 +62,12 @@ def answer_in(
     from mlops_magics import evidence
 
     with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
-        given, taken = Path(folder, "rows.parquet"), Path(folder, "answers.npz")
-        evidence.snapshots.write(rows, given, evidence.data.fingerprint(rows))
+        given, taken = Path(folder, "rows"), Path(folder, "answers.npz")
+        if isinstance(rows, np.ndarray):
+            given = given.with_suffix(".npy")
+            np.save(given, rows, allow_pickle=False)
+        else:
+            evidence.snapshots.write(rows, given, evidence.data.fingerprint(rows))
         done = subprocess.run(
             [python, "-m", __name__, str(model), str(given), str(taken)],
             cwd=folder,
@@ -75,11 +84,9 @@ def answer_in(
             return Answers(found["predictions"], found.get("probabilities"))
 
 
-def example(model: Path) -> pd.DataFrame | None:
+def example(model: Path) -> Rows | None:
     """The input example that was saved with a model; ``None`` if there is none."""
     import json
-
-    import pandas as pd
 
     from mlops_magics.serving import bodies
 
@@ -90,8 +97,8 @@ def example(model: Path) -> pd.DataFrame | None:
     if not request.is_file():
         return None
     body = json.dumps(json.loads(request.read_bytes())).encode()
-    found = bodies.read(body, "application/json", about.inputs).data
-    return found if isinstance(found, pd.DataFrame) else None
+    found: Rows = bodies.read(body, "application/json", about.inputs).data
+    return None if isinstance(found, dict) else found  # several tensors by name
 
 
 def _main(model: str, rows: str, target: str) -> None:
@@ -99,7 +106,8 @@ def _main(model: str, rows: str, target: str) -> None:
 
     from mlops_magics import evidence
 
-    found = answer(Path(model), evidence.snapshots.read(Path(rows)))
+    given = np.load(rows) if rows.endswith(".npy") else evidence.snapshots.read(Path(rows))
+    found = answer(Path(model), given)
     if found.probabilities is None:
         np.savez(target, predictions=found.predictions)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,13 @@ from mlops_magics.verbs.originals import Original
 from mlops_magics.verbs.rerunning import Again
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from mlops_magics.notebooks.fresh import Fresh
     from mlops_magics.store.seeding import Aside
+
+
+#: Hyperparameters that make a training repeatable, and how the store writes that one is not set.
+_SEED = re.compile(r"(^|_)(random_state|random_seed|seed)$")
+_UNSET = ("None", "null")
 
 
 class CantRunError(StepFailed):
@@ -141,7 +145,7 @@ def _dataset_of(aside: Aside, run: Any) -> Dataset | None:
 
 def _rows(
     original: Original, dataset: Dataset | None
-) -> tuple[pd.DataFrame | None, str, list[str]]:
+) -> tuple[answering.Rows | None, str, list[str]]:
     """The rows to predict, what they are, and why they are not the recorded test rows."""
     assert original.version is not None
     path = store.versions.local_path(original.version)
@@ -168,7 +172,7 @@ def _predictions(
     original: Original,
     again: Again,
     aside: Aside,
-    rows: pd.DataFrame,
+    rows: answering.Rows,
     tolerance: float,
     fresh: Fresh | None,
 ) -> tuple[list[Difference], list[str]]:
@@ -216,8 +220,21 @@ def _reason(
         within = "to the last digit" if tolerance == 0 else f"within {tolerance:g}"
         return f"The same: {', '.join(parts)} agree {within}."
     text = f"{'A variation' if params else 'Not the same'}: {agreement.sentence(differences)}."
-    if around and not params:
+    if not params:
+        text += f" Probable reason: {_cause(original, differences, around)}."
+    return f"{text} {original.stale}".strip()
+
+
+def _cause(original: Original, differences: list[Difference], around: list[Difference]) -> str:
+    """What most likely made the difference."""
+    whats = [str(d["what"]) for d in differences]
+    if any(w.startswith(("data", "split", "column")) for w in whats):
+        return "other data"
+    if around:
         others = [str(d["what"]) for d in around]
         more = f" and {len(others) - 4} more" if len(others) > 4 else ""
-        text += f" Probable reason: {', '.join(others[:4])}{more} changed since."
-    return f"{text} {original.stale}".strip()
+        return f"{', '.join(others[:4])}{more} changed since"
+    unseeded = [k for k, v in original.params.items() if _SEED.search(k) and v in _UNSET]
+    if unseeded:
+        return f"{unseeded[0]} is not set, so every training draws other random numbers"
+    return "the same code on the same data does not always give the same"

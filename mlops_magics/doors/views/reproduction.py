@@ -26,7 +26,7 @@ def reproduction(record: Reproduction) -> Card:
             str(one.get("what", "")),
             _value(one.get("recorded")),
             _value(one.get("found")),
-            _value(one.get("difference")),
+            _size(one.get("difference")),
         )
         for one in record.differences
     ]
@@ -47,3 +47,7 @@ def _value(value: Any) -> str:
     if isinstance(value, float):
         return repr(value)
     return short(value) if isinstance(value, str) else show(value)
+
+
+def _size(value: Any) -> str:
+    return f"{value:+.3g}" if isinstance(value, float) else show(value)
