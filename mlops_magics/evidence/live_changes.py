@@ -84,10 +84,11 @@ def _modules(executions: Sequence[Execution]) -> list[Change]:
                 imported[top] = execution.started
         if reloads:
             imported = dict.fromkeys(imported, execution.started)
+    own = {top: at for top, at in imported.items() if _own_file(sys.modules.get(top))}
     changes = []
-    for name, module in list(sys.modules.items()):
-        since = imported.get(name.partition(".")[0])
-        file = _own_file(module) if since is not None else ""
+    for name, module in list(sys.modules.items()) if own else ():
+        since = own.get(name.partition(".")[0])
+        file = _own_file(module)
         if since is None or not file:
             continue
         try:

@@ -91,6 +91,7 @@ class Flow:
         self.ties: list[dict[str, tuple[int, ...]]] = []
         self.made: list[set[str]] = []
         self._unseen: int | None = None  # the last opaque cell that nobody watched
+        self._holders: dict[str, set[str]] = {}  # name → names that are linked to it
         self._seen: Mapping[str, Seen] = {}
         self._kept: Set[str] = set()
         for place, execution in enumerate(executions):
@@ -277,7 +278,7 @@ class Flow:
         retired = {n: old for n in anew - self._kept if (old := self._retire(n, place))}
         for name in facts.links.keys() - anew - perhaps:
             if (state := self.state.get(name)) is not None:  # d["k"] = x
-                state.links = state.links | self._links(name, facts, retired)
+                self._share(name, state, state.links | self._links(name, facts, retired))
                 state.later = state.later | self._carried(name, facts)
         found = {
             name: self._new(name, place, facts, (seen or {}).get(name), retired) for name in anew
@@ -289,6 +290,8 @@ class Flow:
             found[name] = state
         for name in starred.keys() & found.keys() - facts.imports.keys():
             found[name].imported = starred[name]
+        for name, state in found.items():
+            self._share(name, state, state.links)
         self.state.update(found)
         self.made[place] |= found.keys()
 
@@ -302,17 +305,26 @@ class Flow:
         """
         old = f"<{name} before {place}>"
         state = self.state.get(name)
-        needed = state is not None and bool(state.links)
-        for other in self.state.values():
-            if any(link.name == name for link in other.links):
-                needed = True
-                other.links = {
-                    link._replace(name=old) if link.name == name else link for link in other.links
-                }
-        if not needed:
+        holders = [h for h in self._holders.pop(name, ()) if h in self.state]
+        if not holders and (state is None or not state.links):
             return ""
-        self.state[old] = state or State()
+        for holder in holders:
+            other = self.state[holder]
+            links = {o._replace(name=old) if o.name == name else o for o in other.links}
+            self._share(holder, other, links)
+        self.state[old] = kept = state or State()
+        self._share(old, kept, kept.links)
         return old
+
+    def _share(self, name: str, state: State, links: Set[Link]) -> None:
+        """Set what a name's object shares; what its kind excludes is left out."""
+        if state.kind in ("plain", "code", "module"):
+            links = set()
+        elif state.kind in ("frame", "array"):
+            links = {link for link in links if link.how != "holds"}
+        state.links = set(links)
+        for link in links:
+            self._holders.setdefault(link.name, set()).add(name)
 
     def _kind(self, name: str) -> Kind:
         """What a name that the present cell binds was seen to hold."""
