@@ -6,6 +6,7 @@ import ipaddress
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future
+from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -78,8 +79,6 @@ class DaskEngine(Engine):
 
     def _check(self) -> None:
         """Workers are there, and have this package in this release."""
-        import mlops_magics
-
         if not self.workers:
             raise StepFailed(
                 f"The Dask scheduler at {self.address} has no workers.",
@@ -92,10 +91,9 @@ class DaskEngine(Engine):
                 f"The Dask workers lack the module {error.name!r}.",
                 "Install the same packages there as here.",
             ) from error
-        if others := found - {mlops_magics.__version__}:
+        if others := found - {_release()}:
             raise StepFailed(
-                f"A Dask worker has mlops_magics {min(others)}, and this is "
-                f"{mlops_magics.__version__}.",
+                f"A Dask worker has mlops_magics {min(others)}, and this is {_release()}.",
                 "Install the same release there.",
             )
 
@@ -124,9 +122,7 @@ def _run(function: Callable[..., Any], content: bytes, *arguments: Any) -> Any:
 
 
 def _release() -> str:
-    import mlops_magics
-
-    return mlops_magics.__version__
+    return version("mlops_magics")
 
 
 def _refuse_unprotected(address: str) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import mlops_magics
 from mlops_magics.errors import StepFailed, WrongUsage
 from mlops_magics.verbs import trials
 
@@ -175,7 +174,7 @@ def _outcome(result: Any) -> Outcome:
 
 def _theirs(traceback: TracebackType | None) -> TracebackType | None:
     """The part of a traceback below this package: the user's own."""
-    ours = str(Path(mlops_magics.__file__).parent) + os.sep
+    ours = str(Path(__file__).parents[1]) + os.sep
     inner = traceback
     while inner is not None and inner.tb_frame.f_code.co_filename.startswith(ours):
         inner = inner.tb_next

@@ -29,7 +29,7 @@ SUGGESTED = "trial."
 _ENOUGH = 4
 
 #: Of more than so many the importance is told from some, evenly chosen: it grows with their square.
-_MOST = 250
+_MOST = 200
 
 
 @dataclass
@@ -161,7 +161,7 @@ class Result:
         with trials.quiet():
             study = optuna.create_study(direction=self.kept.study.direction)
             study.add_trials(complete[:: -(-len(complete) // _MOST)])
-            evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=0)
+            evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=16, seed=0)
             try:
                 found = optuna.importance.get_param_importances(study, evaluator=evaluator)
             except (ValueError, RuntimeError):  # nothing varies, or nothing that can be told apart
