@@ -10,6 +10,7 @@ from typing import Any
 
 from mlops_magics import store
 from mlops_magics.errors import StoreUnreachable, WrongUsage
+from mlops_magics.evidence import secrets
 from mlops_magics.records import Dataset, Run
 from mlops_magics.verbs import evaluation
 
@@ -58,6 +59,11 @@ class Original:
         if self.slice.get("stamp") in ("clean", None):
             return ""
         return " ".join(map(str, self.slice.get("reasons", ())))
+
+    @property
+    def masked(self) -> bool:
+        """Whether a secret stood in its cells, which is not recorded."""
+        return any(secrets.MASK in str(c.get("source")) for c in self.slice.get("cells", ()))
 
     def lock(self) -> str:
         """Its environment lock."""

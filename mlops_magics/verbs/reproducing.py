@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlops_magics")
 
+_MASKED = (
+    "A secret stood in the cells, and the record holds none: read it from the environment instead, "
+    "or give it with -p NAME VALUE."
+)
+
 
 @verb()
 def reproduce(
@@ -130,6 +135,7 @@ def reproduce(
             )
         record = replace(
             found,
+            warnings=(*found.warnings, *([_MASKED] if original.masked else ())),
             tolerance=tolerance,
             params=evidence.secrets.mask(given),
             environment="lock" if env else "this",

@@ -56,6 +56,12 @@ def test_the_best_trial_of_a_search_stands_for_its_cell() -> None:
     assert found["source"] == "%%train credit\nf(best)"
 
 
+def test_a_secret_in_the_cells() -> None:
+    cells = [{"number": 1, "source": "api_key = '•••'"}]
+    assert original(slice={"cells": cells}).masked
+    assert not original(slice={"cells": [{"number": 1, "source": "key = 1"}]}).masked
+
+
 def test_a_folder_that_is_gone(project: Path) -> None:
     assert original(record={"folder": "/no/such/folder"}).folder == project
     assert original(record={}).folder == project

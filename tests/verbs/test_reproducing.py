@@ -15,6 +15,7 @@ import pytest
 import mlops_magics as mlops
 from mlops_magics import store
 from mlops_magics.errors import NotIntact, UnknownName, WrongUsage
+from mlops_magics.notebooks.running import Outcome, Plan
 from mlops_magics.records import Reproduction, Written
 from mlops_magics.verbs import executing
 from mlops_magics.verbs.auditing import verify
@@ -237,6 +238,25 @@ def test_without_recorded_cells(cells: Cells) -> None:
     assert record.reason.startswith("No cells are recorded with credit/1")
     with pytest.raises(WrongUsage, match="No cells are recorded"):
         mlops.reproduce("credit", as_template="t.ipynb")
+
+
+def test_an_interrupted_reproduction_is_recorded_as_such(
+    cells: Cells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells(IMPORTS, PREPARE, TRAIN)
+
+    def stopped(plan: Plan, save: Any, *, meanwhile: Any) -> Outcome:
+        meanwhile()
+        save(plan.notebook)
+        states = ("never ran",) * len(plan.notebook.cells)
+        return Outcome(notebook=plan.notebook, status="interrupted", states=states)
+
+    monkeypatch.setattr("mlops_magics.notebooks.running.run", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        again()
+    (run,) = store.runs.find(verb="reproduce")
+    assert run.data.tags["mlops.status"] == "interrupted"
+    assert "mlops.reproduction" not in store.versions.of("credit")[0].tags
 
 
 @pytest.mark.slow
