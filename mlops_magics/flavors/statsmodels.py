@@ -106,8 +106,7 @@ class StatsmodelsFlavor(Flavor):
         results = _without_rows(obj)
         if self.classes(results) != self.classes(obj):
             results = obj
-        own = {name: found for name, found in _names(obj).items() if name not in _COMMON}
-        if not own:
+        if not (own := _own(obj)):
             return Saving(module="statsmodels", arguments={"statsmodels_model": results})
         import cloudpickle
 
@@ -135,7 +134,9 @@ class StatsmodelsFlavor(Flavor):
         """What the results are made of."""
         from mlops_magics.flavors import graph
 
-        return graph.requirements(obj, {"statsmodels", "numpy", "scipy", "pandas"})
+        own = _own(obj)
+        reader = {"cloudpickle"} if own else set()
+        return graph.requirements([obj, own], {"statsmodels", "numpy", "scipy", "pandas", *reader})
 
     def opens(self, folder: ModelFolder) -> bool:
         """What MLflow's flavor saved, or this one by itself."""
@@ -184,6 +185,11 @@ def _names(obj: Any) -> dict[str, Any]:
 def _formula(obj: Any) -> str:
     found = getattr(getattr(obj, "model", obj), "formula", None)
     return str(found) if found else ""
+
+
+def _own(obj: Any) -> dict[str, Any]:
+    """What a formula names that a reader can't be expected to know."""
+    return {name: found for name, found in _names(obj).items() if name not in _COMMON}
 
 
 def _is_binary(model: Any) -> bool:
