@@ -17,6 +17,8 @@ Hashes = dict[tuple[str, str], tuple[str, ...]]
 
 _LOCKS = ("pylock.toml", "uv.lock", "poetry.lock")
 
+_PROJECT = ("pyproject.toml", ".git")
+
 #: Lock files above this many bytes are nobody's own.
 _LARGEST = 20_000_000
 
@@ -27,10 +29,13 @@ _PINNED = re.compile(r"^([A-Za-z0-9][\w.\-]*)(?:\[[^\]]*\])?\s*===?\s*([^\s;\\#]
 
 
 def hashes(folder: Path) -> Hashes:
-    """(name, version) → ``sha256:…`` of its files, from the lock files in `folder`."""
-    files = [folder / name for name in _LOCKS] + sorted(folder.glob("requirements*.txt"))
+    """(name, version) → ``sha256:…`` of its files.
+
+    Looked for from `folder` upwards to the project's own, where ``pyproject.toml`` or the
+    repository is.
+    """
     found: Hashes = {}
-    for file in files:
+    for file in _files(folder):
         try:
             about = file.stat()
         except OSError:
@@ -39,6 +44,16 @@ def hashes(folder: Path) -> Hashes:
             for key, values in _read(file, about.st_mtime_ns).items():
                 found.setdefault(key, values)
     return found
+
+
+def _files(folder: Path) -> list[Path]:
+    homes = [folder, *folder.parents]
+    own = (i for i, home in enumerate(homes) if any((home / mark).exists() for mark in _PROJECT))
+    return [
+        file
+        for home in homes[: next(own, 0) + 1]
+        for file in (*(home / name for name in _LOCKS), *sorted(home.glob("requirements*.txt")))
+    ]
 
 
 @lru_cache(maxsize=16)

@@ -163,6 +163,18 @@ def test_hashes_of_the_projects_own_lock_file(
     assert lines() == ["a==1.0", "b==2.0"]
 
 
+def test_lock_files_are_looked_for_up_to_the_project(install: Install, project: Path) -> None:
+    install("a", "1.0", {})
+    below = project / "notebooks" / "more"
+    below.mkdir(parents=True)
+    (project / "uv.lock").write_text(UV)
+    assert lockfiles.hashes(below) == {}  # nothing says that it is the same project
+    (project / "pyproject.toml").write_text("")
+    assert ("a", "1.0") in lockfiles.hashes(below)
+    (below / "pyproject.toml").write_text("")
+    assert lockfiles.hashes(below) == {}
+
+
 def test_an_install_is_noticed(install: Install, site: Path) -> None:
     install("a", "1.0", {})
     assert lines() == ["a==1.0"]
