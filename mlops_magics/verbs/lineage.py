@@ -74,8 +74,8 @@ class Lineage:
 
     @property
     def trust(self) -> str:
-        """The stamp with its weightiest reason."""
-        return f"{self.stamp}: {self.reasons[0]}" if self.reasons else self.stamp
+        """The stamp with its reasons, for people."""
+        return f"{self.stamp}: {' '.join(self.reasons)}" if self.reasons else self.stamp
 
 
 def trace(source: str = "", cell: Mapping[str, Any] | None = None) -> Lineage:

@@ -206,3 +206,13 @@ def test_values_for_people(value: Any, shown: str) -> None:
     from mlops_magics.doors.views.card import show
 
     assert show(value) == shown
+
+
+def test_a_run_shows_the_stamp_of_its_cells_with_a_sign_and_says_why() -> None:
+    why = "Read `df` as cell 3 left it, but cell 3 has since been run with other code."
+    stale = records.Run(run_id="r", name="n", status="finished", trust={"cells": f"stale: {why}"})
+    shown = views.text(stale)
+    assert "! stale" in shown
+    assert f"! {why}" in shown
+    clean = records.Run(run_id="r", name="n", status="finished", trust={"cells": "clean"})
+    assert "✓ clean" in views.text(clean)

@@ -41,6 +41,8 @@ TONES: dict[str, Any] = {
     "down": "bad",
     "stopped": "plain",
 }
+#: What is known of the cells that made a model → its tone.
+STAMPS: dict[str, Any] = {"clean": "good", "stale": "warn"}
 
 
 def plain(record: Record) -> Card:
@@ -109,6 +111,7 @@ def _summary(profile: Any) -> str:
 
 def run(record: Run) -> Card:
     """The model, its metrics on unseen rows, and how far the record can be trusted."""
+    stamp, _, why = str(record.trust.get("cells", "")).partition(": ")
     metrics = Table(
         ("metric on unseen rows", "value"), [(k, float(v)) for k, v in record.metrics.items()]
     )
@@ -117,6 +120,7 @@ def run(record: Run) -> Card:
         **({"estimator": record.estimator} if record.estimator else {}),
         **({"data": f"{record.dataset} {short(record.digest)}"} if record.dataset else {}),
         **record.trust,
+        **({"cells": Status(stamp, STAMPS.get(stamp, "plain"))} if stamp else {}),
         "took": used.line(record.resources),
         "parameters": f"{len(record.params)} recorded" if record.params else "none recorded",
     }
@@ -127,7 +131,7 @@ def run(record: Run) -> Card:
         "",
         facts,
         (metrics,),
-        record.warnings,
+        (*filter(None, [why]), *record.warnings),
         f"run {record.run_id}",
     )
 
