@@ -68,7 +68,7 @@ class LightgbmFlavor(readings.RawFlavor):
         """What the Booster answers."""
         import numpy as np
 
-        return np.asarray((obj if _is_booster(obj) else obj.booster_).predict(X))
+        return np.asarray((obj if _is_booster(obj) else obj.booster_).predict(plain.categorised(X)))
 
     def predictor(
         self, obj: Any, facts: Mapping[str, Any] = NOTHING, folder: ModelFolder | None = None
@@ -84,7 +84,9 @@ class LightgbmFlavor(readings.RawFlavor):
 
     def predict(self, obj: Any, X: Any) -> np.ndarray:
         """The class by the estimator's own names, or the number."""
-        return super().predict(obj, X) if _is_read(obj) else plain.column(obj.predict(X))
+        if _is_read(obj):
+            return super().predict(obj, X)
+        return plain.column(obj.predict(plain.categorised(X)))
 
     def probabilities(self, obj: Any, X: Any) -> np.ndarray | None:
         """Probabilities of the classes."""
@@ -92,7 +94,9 @@ class LightgbmFlavor(readings.RawFlavor):
 
         if _is_read(obj):
             return super().probabilities(obj, X)
-        return np.asarray(obj.predict_proba(X)) if hasattr(obj, "predict_proba") else None
+        if not hasattr(obj, "predict_proba"):
+            return None
+        return np.asarray(obj.predict_proba(plain.categorised(X)))
 
     def columns(self, obj: Any) -> tuple[str, ...]:
         """The names of the features; none where LightGBM may have written them otherwise."""

@@ -66,6 +66,14 @@ def rows(X: Any) -> Any:
     return X.detach().cpu().numpy() if hasattr(X, "detach") else X
 
 
+def categorised(X: Any) -> Any:
+    """Rows with text as categories, for models that were fitted on such: a server has text."""
+    if not hasattr(X, "select_dtypes"):
+        return X
+    text = X.select_dtypes(include=["object", "string"]).columns
+    return X.astype(dict.fromkeys(text, "category")) if len(text) else X
+
+
 def truth(y: Any) -> Any:
     """The truth, one value a row: a column (n, 1) as its values, one-hot rows as their place."""
     y = rows(y)

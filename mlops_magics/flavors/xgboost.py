@@ -69,7 +69,7 @@ class XgboostFlavor(readings.RawFlavor):
         import xgboost
 
         named = None if hasattr(X, "columns") else obj.feature_names
-        rows = xgboost.DMatrix(X, feature_names=named, enable_categorical=True)
+        rows = xgboost.DMatrix(_rows(X), feature_names=named, enable_categorical=True)
         margin = self.outputs(obj) in ("logits", "margins")
         return np.asarray(obj.predict(rows, output_margin=margin))
 
@@ -87,7 +87,9 @@ class XgboostFlavor(readings.RawFlavor):
 
     def predict(self, obj: Any, X: Any) -> np.ndarray:
         """The class by XGBoost's own count, or the number."""
-        return super().predict(obj, X) if _is_booster(obj) else plain.column(obj.predict(X))
+        if _is_booster(obj):
+            return super().predict(obj, X)
+        return plain.column(obj.predict(_rows(X)))
 
     def probabilities(self, obj: Any, X: Any) -> np.ndarray | None:
         """Probabilities of the classes."""
@@ -95,7 +97,9 @@ class XgboostFlavor(readings.RawFlavor):
 
         if _is_booster(obj):
             return super().probabilities(obj, X)
-        return np.asarray(obj.predict_proba(X)) if hasattr(obj, "predict_proba") else None
+        if not hasattr(obj, "predict_proba"):
+            return None
+        return np.asarray(obj.predict_proba(_rows(X)))
 
     def columns(self, obj: Any) -> tuple[str, ...]:
         """The names of the features."""
@@ -151,6 +155,14 @@ class XgboostFlavor(readings.RawFlavor):
         except xgboost.core.XGBoostError as error:
             raise BadData(f"{path} can't be loaded by XGBoost: {str(error)[:200]}") from error
         return model
+
+
+def _rows(X: Any) -> Any:
+    """Text as categories, where XGBoost knows from the model which is which (since 3.1)."""
+    import xgboost
+
+    major, minor = xgboost.__version__.split(".")[:2]
+    return plain.categorised(X) if (int(major), int(minor)) >= (3, 1) else X
 
 
 def _is_booster(obj: Any) -> bool:

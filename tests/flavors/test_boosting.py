@@ -193,3 +193,33 @@ def test_a_damaged_file_is_bad_data(framework: str, tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:40])
     with pytest.raises(BadData, match="can't be loaded by"):
         flavors.load(path)
+
+
+@pytest.mark.parametrize("framework", ["xgboost", "xgboost, native", "lightgbm", "catboost"])
+def test_a_server_has_text_where_the_notebook_had_categories(framework: str) -> None:
+    name = framework.partition(",")[0]
+    lib = need(name)
+    words = np.random.default_rng(0).choice(["rent", "own", "other"], 200)
+    rows = pd.DataFrame({"a": np.linspace(-1, 1, 200), "home": words})
+    wanted = ((rows["home"] == "rent") ^ (rows["a"] > 0)).astype(int)
+    # Codes that are not those of the sorted words.
+    learned = rows.astype({"home": pd.CategoricalDtype(["own", "rent", "other"])})
+    model = {
+        "xgboost": lambda: lib.XGBClassifier(n_estimators=9, enable_categorical=True),
+        "lightgbm": lambda: lib.LGBMClassifier(n_estimators=9, verbose=-1, min_data_per_group=1),
+        "catboost": lambda: lib.CatBoostClassifier(
+            iterations=50, verbose=0, cat_features=["home"], allow_writing_files=False
+        ),
+    }[name]()
+    if framework == "xgboost, native":
+        table = lib.DMatrix(learned, wanted, enable_categorical=True)
+        model = lib.train({"objective": "binary:logistic"}, table, 9)
+    else:
+        model.fit(learned, wanted)
+    flavor = flavors.recognise(model)
+    assert flavor is not None
+    predictor = flavor.predictor(model)
+    assert (predictor.predict(learned) == wanted).mean() > 0.9
+    np.testing.assert_array_equal(predictor.predict(rows), predictor.predict(learned))
+    one_by_one = [predictor.predict(rows[i : i + 1])[0] for i in range(0, 200, 20)]
+    np.testing.assert_array_equal(one_by_one, predictor.predict(learned)[::20])
