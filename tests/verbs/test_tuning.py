@@ -531,6 +531,15 @@ def test_in_a_cell(ip: Any, capsys: Any) -> None:
     assert store.runs.get(first.run_id).data.metrics == store.runs.get(again.run_id).data.metrics
 
 
+def test_a_search_binds_nothing_that_a_later_cell_could_read(ip: Any) -> None:
+    from mlops_magics.evidence import names
+
+    code = ip.transform_cell("%%tune credit --trials 2 --metric f1\nmodel = fresh(C=trial.x)")
+    facts = names.analyse(code)
+    assert not facts.writes
+    assert "fresh" in facts.reads
+
+
 def test_interrupted_in_a_cell_it_shows_what_was_done_and_stops_the_notebook(
     ip: Any, capsys: Any
 ) -> None:
