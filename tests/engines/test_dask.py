@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,10 +15,14 @@ import pytest
 
 import mlops_magics as mlops
 from mlops_magics import engines, store
-from mlops_magics.errors import StepFailed, WrongUsage
+from mlops_magics.errors import MissingExtra, StepFailed, WrongUsage
 from mlops_magics.testing import EngineContract
 from mlops_magics.verbs import searching, session
+from tests.conftest import need
 from tests.engines.conftest import Cluster
+
+need("distributed")
+need("optuna")
 
 CODE = """
 import os, time
@@ -93,6 +98,15 @@ def killing(worker: subprocess.Popen[bytes], place: Path) -> Iterator[None]:
     killer.start()
     yield
     killer.join()
+
+
+def test_dask_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with (
+        pytest.raises(MissingExtra, match=r"Dask is not installed.*mlops_magics\[dask\]"),
+        engines.find("dask"),
+    ):
+        pass
 
 
 def test_no_scheduler_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

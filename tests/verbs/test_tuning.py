@@ -24,6 +24,9 @@ from mlops_magics.errors import (
     WrongUsage,
 )
 from mlops_magics.verbs import session
+from tests.conftest import need
+
+need("optuna")
 
 PARABOLA = 'x = trial.suggest_float("x", -1, 1)\nscore = -(x - 0.5) ** 2\n'
 MODEL = """
@@ -655,6 +658,7 @@ def test_ctrl_c_ends_the_workers(project: Path) -> None:
 
 
 def test_a_scheduler_that_does_not_answer_is_said_in_seconds() -> None:
+    need("distributed")
     began = time.monotonic()
     with pytest.raises(StepFailed, match="does not answer"):
         search(on="tcp://127.0.0.1:9")
