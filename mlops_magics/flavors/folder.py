@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_magics.errors import BadData
-from mlops_magics.flavors.base import Input, Param
+from mlops_magics.flavors.predictors import Input, Param
 
 #: Left by tools in a model's folder, and no part of the model.
 NOT_THE_MODEL = ("__pycache__", "registered_model_meta")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_magics.errors import BadData
 from mlops_magics.flavors import plain
-from mlops_magics.flavors.base import NOTHING, Flavor, Predictor
+from mlops_magics.flavors.base import NOTHING, Flavor
+from mlops_magics.flavors.predictors import Predictor
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,8 +15,9 @@ from mlops_magics.flavors.base import Flavor
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mlops_magics.flavors.base import Predictor, Reader, Report
+    from mlops_magics.flavors.base import Reader, Report
     from mlops_magics.flavors.folder import ModelFolder
+    from mlops_magics.flavors.predictors import Predictor
 
 
 @cache

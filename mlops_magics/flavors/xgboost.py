@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_magics.errors import BadData
 from mlops_magics.flavors import plain, readings, seams
-from mlops_magics.flavors.base import NOTHING, ModelPredictor, Predictor, Report, Saving
+from mlops_magics.flavors.base import NOTHING, ModelPredictor, Report, Saving
+from mlops_magics.flavors.predictors import Predictor
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlops_magics.flavors.base import Input
+from mlops_magics.flavors.predictors import Input
 from mlops_magics.serving import loose, tables
 from mlops_magics.serving.refusals import BadRequest, UnsupportedType, shown
 

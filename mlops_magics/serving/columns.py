@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlops_magics.flavors.base import Input
+from mlops_magics.flavors.predictors import Input
 from mlops_magics.serving.refusals import BadRequest, shown
 
 #: What pandas itself makes of text: its own type since 3.0, objects before.

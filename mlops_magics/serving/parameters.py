@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlops_magics.errors import did_you_mean
-from mlops_magics.flavors.base import Param
+from mlops_magics.flavors.predictors import Param
 from mlops_magics.serving.refusals import BadRequest, shown
 
 #: Ours, for classifiers: ``{"params": {"predict_method": "predict_proba"}}``.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlops_magics.flavors.base import Predictor
+from mlops_magics.flavors.predictors import Predictor
 from mlops_magics.serving import bodies, parameters
 from mlops_magics.serving.answers import encode
 from mlops_magics.serving.refusals import BadRequest, ModelFailed, Refusal, shown

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mlops_magics.errors import did_you_mean
-from mlops_magics.flavors.base import Input
+from mlops_magics.flavors.predictors import Input
 from mlops_magics.serving.columns import convert
 from mlops_magics.serving.refusals import BadRequest, shown
 
