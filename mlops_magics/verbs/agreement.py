@@ -36,8 +36,9 @@ def close(a: float, b: float, tolerance: float) -> bool:
     return math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance * _NOTHING)
 
 
-def _difference(what: str, recorded: Any, found: Any, difference: Any = None) -> Difference:
-    return {"what": what, "recorded": recorded, "found": found, "difference": difference}
+def difference(what: str, recorded: Any, found: Any, size: Any = None) -> Difference:
+    """One difference; `size` says by how much."""
+    return {"what": what, "recorded": recorded, "found": found, "difference": size}
 
 
 def metrics(
@@ -48,9 +49,9 @@ def metrics(
     for name in comparable(recorded, found):
         a, b = recorded.get(name), found.get(name)
         if a is None or b is None:
-            differences.append(_difference(f"metric {name}", a, b))
+            differences.append(difference(f"metric {name}", a, b))
         elif not close(a, b, tolerance):
-            differences.append(_difference(f"metric {name}", a, b, b - a))
+            differences.append(difference(f"metric {name}", a, b, b - a))
     return differences
 
 
@@ -66,7 +67,7 @@ def hyperparameters(recorded: Mapping[str, str], found: Mapping[str, str]) -> li
     """
     names = sorted(n for n in {*recorded, *found} if not n.startswith(tuned.SUGGESTED))
     return [
-        _difference(f"hyperparameter {name}", recorded.get(name), found.get(name))
+        difference(f"hyperparameter {name}", recorded.get(name), found.get(name))
         for name in names
         if _ADDRESS.sub("", recorded.get(name, "")) != _ADDRESS.sub("", found.get(name, ""))
     ]
@@ -75,7 +76,7 @@ def hyperparameters(recorded: Mapping[str, str], found: Mapping[str, str]) -> li
 def data(recorded: Dataset, found: Dataset | None) -> list[Difference]:
     """How the data differs: content, rows, columns, split."""
     if found is None:
-        return [_difference("data", recorded.digest, None, "the training used no prepared dataset")]
+        return [difference("data", recorded.digest, None, "the training used no prepared dataset")]
     differences = []
     if recorded.digest != found.digest:
         rows = (
@@ -83,11 +84,11 @@ def data(recorded: Dataset, found: Dataset | None) -> list[Difference]:
             if recorded.rows == found.rows
             else f"{recorded.rows:,} → {found.rows:,} rows"
         )
-        differences.append(_difference("data fingerprint", recorded.digest, found.digest, rows))
+        differences.append(difference("data fingerprint", recorded.digest, found.digest, rows))
         differences += _columns(recorded, found)
     elif recorded.split.get("test_digest") != found.split.get("test_digest"):
         differences.append(
-            _difference(
+            difference(
                 "split",
                 recorded.split.get("test_digest"),
                 found.split.get("test_digest"),
@@ -104,9 +105,9 @@ def _columns(recorded: Dataset, found: Dataset) -> list[Difference]:
     for name in [*before, *(n for n in after if n not in before)]:
         was, now = (side[name].type if name in side else None for side in (before, after))
         if was != now:
-            differences.append(_difference(f"column {name}", was, now))
+            differences.append(difference(f"column {name}", was, now))
         elif recorded.profile.get(name) != found.profile.get(name):
-            differences.append(_difference(f"column {name}", was, now, "other values"))
+            differences.append(difference(f"column {name}", was, now, "other values"))
     return differences
 
 
@@ -116,7 +117,7 @@ def predictions(recorded: Answers, found: Answers, tolerance: float) -> list[Dif
 
     one, other = recorded.predictions, found.predictions
     if one.shape != other.shape:
-        return [_difference("predictions", _shape(one), _shape(other), "of another shape")]
+        return [difference("predictions", _shape(one), _shape(other), "of another shape")]
     differences = []
     rows = len(one)
     if np.issubdtype(one.dtype, np.number) and np.issubdtype(other.dtype, np.number):
@@ -130,7 +131,7 @@ def predictions(recorded: Answers, found: Answers, tolerance: float) -> list[Dif
     if p.shape != q.shape:
         return [
             *differences,
-            _difference("probabilities", _shape(p), _shape(q), "of another shape"),
+            difference("probabilities", _shape(p), _shape(q), "of another shape"),
         ]
     apart, largest = _apart(p, q, tolerance)
     return differences + _rows("probabilities", apart, rows, largest)
@@ -160,7 +161,7 @@ def _rows(what: str, apart: Any, rows: int, largest: float | None) -> list[Diffe
     text = f"{count:,} of {rows:,} rows ({count / rows:.1%})"
     if largest is not None:
         text += f", by at most {largest:.3g}"
-    return [_difference(what, rows, rows - count, text)]
+    return [difference(what, rows, rows - count, text)]
 
 
 def environments(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> list[Difference]:
@@ -176,17 +177,17 @@ def environments(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> list[
     differences = []
     pythons = [side.get("environment", {}).get("python") for side in (recorded, found)]
     if pythons[0] != pythons[1]:
-        differences.append(_difference("Python", *pythons))
+        differences.append(difference("Python", *pythons))
     for name in sorted({*lock.get("imported", before), *again.get("imported", ())}):
         a, b = before.get(name), after.get(name)
         if a != b:
-            differences.append(_difference(f"library {name}", a, b))
+            differences.append(difference(f"library {name}", a, b))
         elif _other_build(lock, again, name):
-            differences.append(_difference(f"library {name}", a, b, "another build"))
+            differences.append(difference(f"library {name}", a, b, "another build"))
     mine = {m["name"]: m["digest"] for m in lock.get("modules", ())}
     now = {m["name"]: m["digest"] for m in again.get("modules", ())}
     differences += [
-        _difference(f"module {name}", mine[name], now[name], "its source was changed")
+        difference(f"module {name}", mine[name], now[name], "its source was changed")
         for name in sorted(mine.keys() & now.keys())
         if mine[name] != now[name]
     ]

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_magics import flavors, store
 from mlops_magics.errors import BadData, MlopsError, NotIntact, StepFailed
+from mlops_magics.evidence import secrets
 from mlops_magics.records import Dataset, Reproduction
 from mlops_magics.verbs import agreement, answering
 from mlops_magics.verbs.agreement import Difference
 from mlops_magics.verbs.originals import Original
-from mlops_magics.verbs.rerunning import Again
+from mlops_magics.verbs.rerunning import Again, Task
 
 if TYPE_CHECKING:
     from mlops_magics.notebooks.fresh import Fresh
@@ -33,21 +34,15 @@ class CantRunError(StepFailed):
         self.warnings = warnings
 
 
-def compare(
-    original: Original,
-    again: Again,
-    aside: Aside,
-    params: Mapping[str, Any],
-    tolerance: float,
-    fresh: Fresh | None,
-) -> Reproduction:
+def compare(task: Task, again: Again, aside: Aside, fresh: Fresh | None) -> Reproduction:
     """Compare a training with its rerun in the store `aside`.
 
     Raises
     ------
     CantRunError
-        If the rerun did not come to its end.
+        If the rerun did not come to its end, or there is nothing to compare.
     """
+    original, tolerance = task.original, task.tolerance
     if again.outcome.status != "finished":
         raise CantRunError(_why(original, again, fresh))
     if not again.run_id:
@@ -55,7 +50,7 @@ def compare(
     run = aside.run(again.run_id)
     record = aside.json(again.run_id, "mlops/record.json") or {}
     compared: dict[str, Any] = {}
-    differences = _parameters(original, again, params)
+    differences = _parameters(task)
     warnings: list[str] = []
 
     dataset = original.dataset
@@ -80,6 +75,11 @@ def compare(
             warnings += problem
             if not problem:
                 compared["predictions"] = what
+    if not compared["metrics"] and "predictions" not in compared:
+        raise CantRunError(
+            "The cells ran, and there is neither a metric nor a prediction to compare.",
+            tuple(warnings),
+        )
     around = agreement.environments(original.record, record)
     outcome = "differs" if differences else "reproduced"
     return Reproduction(
@@ -87,7 +87,7 @@ def compare(
         outcome=outcome,
         differences=(*differences, *(around if differences else ())),
         compared={**compared, **({"environment": around} if around else {})},
-        reason=_reason(original, differences, around, compared, tolerance, params),
+        reason=_reason(task, differences, around, compared),
         warnings=tuple(warnings),
     )
 
@@ -118,20 +118,15 @@ def _why(original: Original, again: Again, fresh: Fresh | None) -> str:
     return f"{text} {original.stale}".strip()
 
 
-def _parameters(original: Original, again: Again, params: Mapping[str, Any]) -> list[Difference]:
+def _parameters(task: Task) -> list[Difference]:
+    """The parameters that were given other values; secrets by their names only."""
     from mlops_magics.notebooks import parameters
 
-    declared = parameters.declared(again.outcome.notebook) if params else {}
-    return [
-        {
-            "what": f"parameter {name}",
-            "recorded": declared[name].default,
-            "found": value,
-            "difference": None,
-        }
-        for name, value in params.items()
-        if declared[name].default != value
-    ]
+    known = parameters.declared(task.notebook) if task.params else {}
+    changed = {n: v for n, v in task.params.items() if known[n].default != v}
+    before = secrets.mask({n: known[n].default for n in changed})
+    after = secrets.mask(changed)
+    return [agreement.difference(f"parameter {n}", before[n], after[n]) for n in changed]
 
 
 def _dataset_of(aside: Aside, run: Any) -> Dataset | None:
@@ -180,13 +175,7 @@ def _predictions(
     assert original.version is not None
     made = aside.model(again.run_id)
     if made is None:
-        missing: Difference = {
-            "what": "model",
-            "recorded": original.ref,
-            "found": None,
-            "difference": "the training left no model",
-        }
-        return [missing], []
+        return [agreement.difference("model", original.ref, None, "the training left no model")], []
 
     def answer(model: Path) -> answering.Answers:
         if fresh is None:
@@ -204,12 +193,10 @@ def _predictions(
 
 
 def _reason(
-    original: Original,
+    task: Task,
     differences: list[Difference],
     around: list[Difference],
     compared: Mapping[str, Any],
-    tolerance: float,
-    params: Mapping[str, Any],
 ) -> str:
     if not differences:
         parts = [f"{compared['metrics']} metrics"]
@@ -217,12 +204,12 @@ def _reason(
             parts.insert(0, "the data")
         if "predictions" in compared:
             parts.append(f"the predictions for {compared['predictions']}")
-        within = "to the last digit" if tolerance == 0 else f"within {tolerance:g}"
+        within = "to the last digit" if task.tolerance == 0 else f"within {task.tolerance:g}"
         return f"The same: {', '.join(parts)} agree {within}."
-    text = f"{'A variation' if params else 'Not the same'}: {agreement.sentence(differences)}."
-    if not params:
-        text += f" Probable reason: {_cause(original, differences, around)}."
-    return f"{text} {original.stale}".strip()
+    text = f"{'A variation' if task.params else 'Not the same'}: {agreement.sentence(differences)}."
+    if not task.params:
+        text += f" Probable reason: {_cause(task.original, differences, around)}."
+    return f"{text} {task.original.stale}".strip()
 
 
 def _cause(original: Original, differences: list[Difference], around: list[Difference]) -> str:

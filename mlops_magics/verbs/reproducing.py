@@ -22,7 +22,7 @@ from mlops_magics.verbs.originals import Original
 from mlops_magics.verbs.steps import Step, step
 
 if TYPE_CHECKING:
-    from mlops_magics.notebooks.slices import Notebook
+    from mlops_magics.notebooks.fresh import Fresh
 
 log = logging.getLogger("mlops_magics")
 
@@ -46,10 +46,11 @@ def reproduce(
     """Run the recorded code of a training again, in a fresh kernel, and compare what comes of it.
 
     The cells that the model was made from run in the order that was found to run, with the
-    recorded data, in a store of their own: the user's gets nothing but the verdict. Compared are
-    the data's fingerprint, the hyperparameters, every metric, and the predictions of both models
-    for the recorded test rows (the input example where no rows are recorded). The verdict is a run
-    that follows the original one, and a tag of the version.
+    recorded data, in a store of their own: the user's gets nothing but the verdict. Files that the
+    cells write they write again. Compared are the data's fingerprint, the hyperparameters, every
+    metric, and the predictions of both models for the recorded test rows (the input example where
+    no rows are recorded). The verdict is a run that follows the original one, and a tag of the
+    version.
 
     Parameters
     ----------
@@ -122,9 +123,16 @@ def reproduce(
                     f"No cells are recorded with {original.ref}: it was not trained by a cell, a "
                     "block or a script of this package."
                 )
-            found = _run_and_compare(
-                current, original, notebook, given, tolerance, env, timeout, target, arguments
+            task = rerunning.Task(
+                original=original,
+                notebook=notebook,
+                params=given,
+                tolerance=tolerance,
+                target=target,
+                timeout=timeout,
+                arguments=arguments,
             )
+            found = _run_and_compare(current, task, env=env)
         except reproduced.CantRunError as error:
             found = Reproduction(
                 ref=original.ref,
@@ -151,52 +159,32 @@ def _name(original: Original) -> Path:
     return Path(f"{original.name}-{of}-again.ipynb")
 
 
-def _run_and_compare(
-    current: Step,
-    original: Original,
-    notebook: Notebook,
-    params: Mapping[str, Any],
-    tolerance: float,
-    env: bool,
-    timeout: float | None,
-    target: Path,
-    arguments: Mapping[str, Any],
-) -> Reproduction:
-    from mlops_magics.notebooks import fresh
-
+def _run_and_compare(current: Step, task: rerunning.Task, *, env: bool) -> Reproduction:
+    original = task.original
     with tempfile.TemporaryDirectory(prefix="mlops-again-", ignore_cleanup_errors=True) as folder:
         scratch = Path(folder)
-        place = None
-        if env:
-            log.info("Making the recorded environment")
-            try:
-                place = fresh.make(
-                    scratch,
-                    original.lock(),
-                    original.record.get("lock", {}).get("imported", ()),
-                    str(original.record.get("environment", {}).get("python", "")),
-                )
-            except fresh.NotMadeError as error:
-                raise reproduced.CantRunError(str(error)) from error
+        fresh = _fresh(original, scratch) if env else None
         aside = store.seeding.Aside(scratch / "store")
         log.info("Running the %d recorded cells of %s", len(original.slice["cells"]), original.ref)
-        again = rerunning.run(
-            original,
-            notebook,
-            params=params,
-            aside=aside,
-            scratch=scratch,
-            target=target,
-            timeout=timeout,
-            fresh=place,
-            arguments=arguments,
-        )
-        current.file(target, "notebook")
+        again = rerunning.run(task, aside, scratch, fresh)
+        current.file(task.target, "notebook")
         current.tags({"mlops.seal": again.digest})
         if again.outcome.status == "interrupted":
             raise KeyboardInterrupt
-        found = reproduced.compare(original, again, aside, params, tolerance, place)
-    return replace(found, notebook=str(target), warnings=(*found.warnings, *again.warnings))
+        found = reproduced.compare(task, again, aside, fresh)
+    return replace(found, notebook=str(task.target), warnings=(*found.warnings, *again.warnings))
+
+
+def _fresh(original: Original, scratch: Path) -> Fresh:
+    from mlops_magics.notebooks import fresh
+
+    log.info("Making the recorded environment")
+    imported = original.record.get("lock", {}).get("imported", ())
+    python = str(original.record.get("environment", {}).get("python", ""))
+    try:
+        return fresh.make(scratch, original.lock(), imported, python)
+    except fresh.NotMadeError as error:
+        raise reproduced.CantRunError(str(error)) from error
 
 
 def _keep(current: Step, original: Original, record: Reproduction, *, variation: bool) -> None:

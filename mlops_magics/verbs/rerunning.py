@@ -21,6 +21,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is to be run again, checked and ready.
+
+    Attributes
+    ----------
+    params : mapping
+        Other values for the notebook's parameters; a variation if there are any.
+    target : Path
+        Where the executed notebook goes.
+    arguments : mapping
+        What the verb was called with, for the record.
+    """
+
+    original: Original
+    notebook: Notebook
+    params: Mapping[str, Any]
+    tolerance: float
+    target: Path
+    timeout: float | None
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Again:
     """What became of the cells.
 
@@ -38,19 +61,8 @@ class Again:
     warnings: tuple[str, ...] = ()
 
 
-def run(
-    original: Original,
-    notebook: Notebook,
-    *,
-    params: Mapping[str, Any],
-    aside: Aside,
-    scratch: Path,
-    target: Path,
-    timeout: float | None,
-    fresh: Fresh | None,
-    arguments: Mapping[str, Any],
-) -> Again:
-    """Run the notebook and seal it at `target`; the user's store is not touched.
+def run(task: Task, aside: Aside, scratch: Path, fresh: Fresh | None) -> Again:
+    """Run the notebook and seal it; the user's store is not touched.
 
     Parameters
     ----------
@@ -61,7 +73,8 @@ def run(
     """
     from mlops_magics.notebooks import files, kernels, running
 
-    source = scratch / target.name
+    original, notebook = task.original, task.notebook
+    source = scratch / task.target.name
     files.write(source, files.text_of(notebook).encode("utf-8", "backslashreplace"))
     event, journal = str(uuid.uuid4()), scratch / "steps.jsonl"
     ids = {run_id: aside.seed(run_id) for run_id in reversed(original.prepared)}
@@ -69,20 +82,20 @@ def run(
     plan = running.Plan(
         notebook=notebook,
         kernel=fresh.kernel if fresh else kernels.find(notebook),
-        params=params,
+        params=task.params,
         environment={
-            **variables(target, event, journal),
+            **variables(task.target, event, journal),
             **aside.environment,
             **({session.PREPARED: ids[dataset.run_id]} if dataset else {}),
             **(fresh.environment if fresh else {}),
         },
-        timeout=timeout,
+        timeout=task.timeout,
         folder=str(original.folder),
     )
-    ready = Ready(plan, source, target, settings.load().keys)
+    ready = Ready(plan, source, task.target, settings.load().keys)
     outcome = running.run(plan, ready.save, meanwhile=ready.prepare)
     steps = read_steps(journal)
-    finish = Finish(ready, outcome, event, arguments, steps)
+    finish = Finish(ready, outcome, event, task.arguments, steps)
     digest, _ = finish.seal("", verb="reproduce")
     ended = [
         str(s["run_id"])

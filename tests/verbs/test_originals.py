@@ -11,7 +11,7 @@ from mlops_magics.notebooks import slices
 from mlops_magics.notebooks.running import Outcome
 from mlops_magics.verbs import reproduced
 from mlops_magics.verbs.originals import Original
-from mlops_magics.verbs.rerunning import Again
+from mlops_magics.verbs.rerunning import Again, Task
 
 
 def original(**changed: Any) -> Original:
@@ -108,8 +108,17 @@ def test_why_it_could_not_run(index: int | None, error: str, message: str, said:
         notebook=notebook, status="failed", reason="the time was over", failed_cell=failed
     )
     stale = {"stamp": "stale", "reasons": ["It read df as cell 3 left it."], "outside": ["df"]}
+    task = Task(
+        original=original(slice=stale),
+        notebook=notebook,
+        params={},
+        tolerance=0.0,
+        target=Path("x.ipynb"),
+        timeout=None,
+        arguments={},
+    )
     again = Again(outcome=outcome, run_id="", digest="")
     with pytest.raises(reproduced.CantRunError) as caught:
-        reproduced.compare(original(slice=stale), again, None, {}, 0.0, None)  # type: ignore[arg-type]
+        reproduced.compare(task, again, None, None)  # type: ignore[arg-type]
     stale_too = "" if index is None else " It read df as cell 3 left it."
     assert str(caught.value) == f"{said}{stale_too}"
