@@ -29,6 +29,7 @@ class LiveCard:
         self._publisher.register_hook(self._notice)
         self._id = uuid.uuid4().hex
         self._lock = threading.Lock()
+        self._last: Now | None = None
         self._there = False
         self._ended = False
 
@@ -38,18 +39,28 @@ class LiveCard:
 
         bundle = progress.bundle(now)
         with self._lock:
+            self._last = now
             if not self._ended:  # a thread that is late shows nothing any more
                 self._publish(bundle)
 
-    def end(self, record: Record) -> bool:
-        """Put the record's own card in its place; whether there was one."""
+    def end(self, record: Record | None) -> bool:
+        """Put the record's own card in its place, or where there is none that it failed.
+
+        Returns
+        -------
+        bool
+            Whether there was a card.
+        """
         from mlops_magics.doors import views
+        from mlops_magics.doors.views import progress
 
         self._publisher.unregister_hook(self._notice)
         with self._lock:
             self._ended = True
-            if self._there:
+            if self._there and record is not None:
                 self._publish({"text/plain": views.text(record), "text/html": views.html(record)})
+            elif self._there and self._last is not None:
+                self._publish(progress.bundle(self._last, failed=True))
             return self._there
 
     def _publish(self, bundle: dict[str, str]) -> None:

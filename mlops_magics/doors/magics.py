@@ -59,11 +59,30 @@ class VerbMagic:
             return self._run_code(line, cell)
         if self.found.runs_code and cell is not None:
             cell = self.shell.transform_cell(cell)  # !commands become Python
+            return self._show(line, cell)
+        return notebook.call(self.found, line, cell, self.shell.user_ns)
+
+    def _show(self, line: str, cell: str) -> Any:
+        """Call a verb that runs the user's code, with a card while it does."""
+        from mlops_magics.doors import notebook
+        from mlops_magics.verbs.live import watcher
+
+        __tracebackhide__ = True
+        card = None if "--json" in line.split() else live.under_cell(self.shell)
+        watched = watcher.set(card.update if card else None)
         try:
-            return notebook.call(self.found, line, cell, self.shell.user_ns)
+            record = notebook.call(self.found, line, cell, self.shell.user_ns)
         except Interrupted as stopped:
-            display(stopped.record)
+            if card is None or not card.end(stopped.record):
+                display(stopped.record)
             raise
+        except BaseException:
+            if card is not None:
+                card.end(None)
+            raise
+        finally:
+            watcher.reset(watched)
+        return None if card is not None and card.end(record) else record
 
     def _run_code(self, line: str, cell: str) -> Any:
         """The body run in place; reached through `run_cell_magic`, not from a typed cell."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from mlops_magics.errors import WrongUsage
+from mlops_magics.verbs.pulse import Pulse
 
 #: One value as the store takes it: metric, value, step, milliseconds since the epoch.
 Point = tuple[str, float, int, int]
@@ -94,6 +97,25 @@ class Now:
     cpu_s: float
     memory_bytes: int
     series: Mapping[str, Series]
+
+
+#: Who is shown how the code of this context stands, about once a second, from a thread.
+watcher: ContextVar[Callable[[Now], None] | None] = ContextVar("watcher", default=None)
+
+
+@contextmanager
+def shown(now: Callable[[Mapping[str, Series]], Now]) -> Iterator[Live]:
+    """Take values, and show how it stands to whoever watches, while the block runs."""
+    values, watches = Live(), watcher.get()
+    if watches is None:
+        yield values
+        return
+    pulse = Pulse(lambda: watches(now(values.series)))
+    pulse.start()
+    try:
+        yield values
+    finally:
+        pulse.stop()
 
 
 class Live:

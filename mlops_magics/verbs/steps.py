@@ -16,6 +16,7 @@ from typing import Any
 
 from mlops_magics import evidence, records, store
 from mlops_magics.errors import StoreUnreachable
+from mlops_magics.verbs.live import Now, Series
 
 log = logging.getLogger("mlops_magics")
 
@@ -142,6 +143,18 @@ class Step:
         noted = self._parcel.add_model(name, save, tags)
         self.extra["model"] = {"ref": None, "digest": noted["mlops.digest"]}
         return noted
+
+    def now(self, series: Mapping[str, Series]) -> Now:
+        """How it stands at this moment, with the values that were reported."""
+        used = self.meter.sample()
+        return Now(
+            name=self.experiment,
+            run_id=self.run_id,
+            elapsed=self.meter.elapsed(),
+            cpu_s=self.meter.cpu(used),
+            memory_bytes=used.memory_bytes,
+            series=series,
+        )
 
     def close(self, status: str, error: BaseException | None = None) -> None:
         """Close the run with how it ended and the common evidence, and deliver all of it.

@@ -182,18 +182,9 @@ class Training:
         step = self._step
         if step is None:
             return
-        used = step.meter.sample()
+        now = step.now(self.live.series)
         if self.shown is not None:
-            self.shown(
-                Now(
-                    name=self.name,
-                    run_id=step.run_id,
-                    elapsed=step.meter.elapsed(),
-                    cpu_s=step.meter.cpu(used),
-                    memory_bytes=used.memory_bytes,
-                    series=self.live.series,
-                )
-            )
+            self.shown(now)
         step.points(self.live.take())
 
     def _learn(self, step: Step, made: lineage.Lineage) -> dict[str, Any]:

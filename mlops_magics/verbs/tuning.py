@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from mlops_magics import engines, goals, store
 from mlops_magics.errors import Interrupted, WrongUsage
 from mlops_magics.records import Tuning
-from mlops_magics.verbs import aims, search_code, studies, unseen
+from mlops_magics.verbs import aims, live, search_code, studies, unseen
 from mlops_magics.verbs.declaration import Data, verb
 from mlops_magics.verbs.options import Option
 from mlops_magics.verbs.searching import Loop
@@ -155,6 +155,7 @@ def tune(
             follows=[rows.dataset.run_id if rows.dataset else "", *kept.runs],
             name="tune",
         ) as s,
+        live.shown(s.now) as values,
     ):
         kept.note_run(s.run_id)
         if rows.dataset:
@@ -167,7 +168,13 @@ def tune(
                 f"All {kept.done} trials were done before: only the best was trained again. Raise "
                 "--trials to go on."
             )
-        loop = Loop(kept, Search(aim, direction, seed), engine, trials, timeout, runs.add)
+
+        def told(trial: Any) -> None:
+            runs.add(trial)
+            if trial.value is not None:
+                values.report(metric, trial.value, trial.number)
+
+        loop = Loop(kept, Search(aim, direction, seed), engine, trials, timeout, told)
         try:
             loop.run()
             runs.flush()

@@ -15,6 +15,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from mlops_magics.doors import live
 from mlops_magics.doors.views import progress
 from mlops_magics.verbs.live import Live, Now
+from tests.conftest import need
 
 REPORTS = """
 import time
@@ -115,6 +116,29 @@ class TestKernel:
         seen = displays(kernel.run(code))
         assert "finished" in seen[-1][2]
         assert "running" in seen[0][2]
+
+
+@pytest.mark.slow
+class TestSearch:
+    """`%%tune`, whose code is called and not run as the cell."""
+
+    def test_trials_as_they_come_and_then_the_static_card(self, kernel: Kernel) -> None:
+        need("optuna")
+        code = "import time; time.sleep(0.2); score = trial.suggest_float('x', 0, 1)"
+        messages = kernel.run(f"%%tune search --trials 12 --metric accuracy\n{code}")
+        seen = displays(messages)
+        assert "running" in seen[0][2]
+        assert "accuracy" in seen[-2][2]
+        assert "running" not in seen[-1][2]
+        assert len({identifier for _, identifier, *_ in seen}) == 1
+        assert not [m for m in messages if m["msg_type"] == "execute_result"]
+
+    def test_a_failure_is_the_last_that_it_says(self, kernel: Kernel) -> None:
+        need("optuna")
+        code = "import time; time.sleep(1.4); score = 1 / 0"
+        seen = displays(kernel.run(f"%%tune search --trials 12 --metric accuracy\n{code}"))
+        assert "running" in seen[0][2]
+        assert "✗ failed" in seen[-1][2]
 
 
 @pytest.mark.slow

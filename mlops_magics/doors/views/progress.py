@@ -7,13 +7,13 @@ from mlops_magics.doors.views.card import Card, Spark, Status, Table, seconds, s
 from mlops_magics.verbs.live import Now
 
 
-def bundle(now: Now) -> dict[str, str]:
-    """How it stands, as HTML and as text."""
-    found = card(now)
+def bundle(now: Now, *, failed: bool = False) -> dict[str, str]:
+    """How it stands, or stood when it failed, as HTML and as text."""
+    found = card(now, Status("failed", "bad") if failed else Status("running"))
     return {"text/plain": as_text.render(found), "text/html": as_html.render(found)}
 
 
-def card(now: Now) -> Card:
+def card(now: Now, status: Status) -> Card:
     """Time, processor and memory, and the metrics that were reported so far."""
     rows = [
         (name, series.last[2], series.last[1], Spark([*series.course, series.last[1]]))
@@ -23,7 +23,7 @@ def card(now: Now) -> Card:
     return Card(
         "Run",
         now.name,
-        Status("running"),
+        status,
         facts={"elapsed": seconds(now.elapsed), "used": used},
         tables=(Table(("metric", "step", "value", "course"), rows),),
         small=f"run {now.run_id}",
