@@ -1,6 +1,6 @@
 """Child runs, many at a time: the trials of a search below the run of the search.
 
-MLflow's client takes four calls and as many transactions for one finished run, which is more than
+MLflow's client takes three calls and as many transactions for one finished run, which is more than
 a quick trial itself takes. Into the embedded store a whole batch is written in one transaction; a
 server, or a store whose tables are not as expected, gets it through the client.
 """
@@ -12,6 +12,7 @@ import math
 import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,9 @@ GROUP = "mlops.group"
 
 # MLflow's limits of a name's letters, and of what one call takes.
 _KEY, _BATCH = 250, 100
+
+#: How many runs are sent to a server at a time.
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +65,13 @@ class Child:
     tags: Mapping[str, Any] = field(default_factory=dict)
 
 
-def write(parent: str, experiment: str, group: str, children: Sequence[Child]) -> dict[str, str]:
+def write(parent: str, group: str, children: Sequence[Child]) -> dict[str, str]:
     """Write ended runs below `parent`; those of the group that are there already are left alone.
 
     Parameters
     ----------
     parent : str
         The run id of the parent.
-    experiment : str
-        The name of its experiment.
     group : str
         What the keys are unique in, such as the id of a search.
 
@@ -89,10 +91,10 @@ def write(parent: str, experiment: str, group: str, children: Sequence[Child]) -
         file = settings.load().database
         if file is not None:
             try:
-                return _insert(file, client, parent, experiment, group, children)
+                return _insert(file, client, parent, group, children)
             except sqlite3.OperationalError:
                 pass  # other tables than this release knows, or locked for long: the client's turn
-        return _call(client, parent, experiment, group, children)
+        return _call(client, parent, group, children)
 
 
 def active() -> str:
@@ -115,16 +117,18 @@ def adopt(parent: str, outer: str) -> None:
 
 
 def of(experiment: str, group: str) -> dict[str, str]:
-    """Key → run id of the children of a group that the store has."""
+    """Key → run id of the children of a group that the store has whole."""
     with runs.reaching("search its runs") as client:
         found = client.get_experiment_by_name(experiment)
-        return _present(client, str(found.experiment_id), group) if found else {}
+        present = _present(client, str(found.experiment_id), group) if found else {}
+        return {key: run_id for key, (run_id, whole) in present.items() if whole}
 
 
 def _present(
     client: MlflowClient, experiment_id: str, group: str, since: int = 0
-) -> dict[str, str]:
-    present: dict[str, str] = {}
+) -> dict[str, tuple[str, bool]]:
+    """Key → run id, and whether it is whole: a run that is still open was cut off."""
+    present: dict[str, tuple[str, bool]] = {}
     token = None
     while True:
         page = client.search_runs(
@@ -133,7 +137,9 @@ def _present(
             max_results=SEARCH_MAX_RESULTS_THRESHOLD,
             page_token=token,
         )
-        present |= {str(r.data.tags[KEY]): str(r.info.run_id) for r in page if KEY in r.data.tags}
+        present |= {
+            str(r.data.tags[KEY]): (str(r.info.run_id), r.info.status != "RUNNING") for r in page
+        }
         token = page.token
         if not token:
             return present
@@ -167,7 +173,6 @@ def _insert(
     file: Path,
     client: MlflowClient,
     parent: str,
-    experiment: str,
     group: str,
     children: Sequence[Child],
 ) -> dict[str, str]:
@@ -244,25 +249,39 @@ def _metrics(child: Child) -> Iterable[tuple[str, int, int, float, bool]]:
 
 
 def _call(
-    client: MlflowClient, parent: str, experiment: str, group: str, children: Sequence[Child]
+    client: MlflowClient, parent: str, group: str, children: Sequence[Child]
 ) -> dict[str, str]:
     experiment_id = str(client.get_run(parent).info.experiment_id)
     # A batch that was cut off is given again, with the same times.
     present = _present(client, experiment_id, group, min(c.started for c in children))
-    for child in children:
-        if child.key in present:
-            continue
+
+    def one(child: Child) -> str:
+        run_id, whole = present.get(child.key, ("", False))
+        return run_id if whole else _call_one(client, experiment_id, parent, group, child, run_id)
+
+    # A server takes several at a time, and most of a call is waiting for its answer.
+    server = settings.load().tracking_uri.startswith(("http://", "https://"))
+    with ThreadPoolExecutor(_AT_ONCE if server else 1) as threads:
+        ids = list(threads.map(one, children))
+    return {child.key: run_id for child, run_id in zip(children, ids, strict=True)}
+
+
+def _call_one(
+    client: MlflowClient, experiment_id: str, parent: str, group: str, child: Child, run_id: str
+) -> str:
+    """Write one run; into the run of that id where a writing was cut off."""
+    if not run_id:
         run = client.create_run(
             experiment_id,
             start_time=child.started,
             run_name=child.name,
             tags=_tags(child, parent, group),
         )
-        present[child.key] = run_id = str(run.info.run_id)
-        metrics = [Metric(_key(n), v, at, step) for n, v, step, at in child.metrics]
-        params = [Param(k, v) for k, v in _params(child).items()]
-        for at in range(0, max(len(metrics), len(params)), _BATCH):
-            block = slice(at, at + _BATCH)
-            client.log_batch(run_id, metrics=metrics[block], params=params[block])
-        client.set_terminated(run_id, runs.STATUS[child.status], end_time=child.ended)
-    return {c.key: present[c.key] for c in children}
+        run_id = str(run.info.run_id)
+    metrics = [Metric(_key(n), v, at, step) for n, v, step, at in child.metrics]
+    params = [Param(k, v) for k, v in _params(child).items()]
+    for at in range(0, max(len(metrics), len(params)), _BATCH):
+        block = slice(at, at + _BATCH)
+        client.log_batch(run_id, metrics=metrics[block], params=params[block])
+    client.set_terminated(run_id, runs.STATUS[child.status], end_time=child.ended)
+    return run_id

@@ -76,7 +76,7 @@ class TrialRuns:
             return
         children = [self._child(t) for t in self._waiting]
         try:
-            ids = store.children.write(self.parent, self.experiment, self.kept.identity, children)
+            ids = store.children.write(self.parent, self.kept.identity, children)
         except StoreUnreachable as error:
             if not self.trouble:
                 log.warning("%s The search goes on, and its trials are kept.", error.message)

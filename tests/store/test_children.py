@@ -58,13 +58,13 @@ def told(run_id: str) -> dict[str, Any]:
 
 def test_in_one_transaction_as_one_by_one(parent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     children = [child("0"), child("1", status="failed"), child("2", status="interrupted")]
-    at_once = store.children.write(parent, "credit", "a", children)
+    at_once = store.children.write(parent, "a", children)
 
     def no_such_table(*_: object) -> dict[str, str]:
         raise sqlite3.OperationalError("no such column")
 
     monkeypatch.setattr(store.children, "_insert", no_such_table)
-    by_client = store.children.write(parent, "credit", "b", children)
+    by_client = store.children.write(parent, "b", children)
     for key in ("0", "1", "2"):
         same = [json.dumps(told(ids[key]), sort_keys=True) for ids in (at_once, by_client)]
         assert same[0] == same[1]
@@ -82,18 +82,18 @@ def test_none_is_written_twice(
 ) -> None:
     if by_client:
         monkeypatch.setattr(type(store.runs.settings.load()), "database", None)
-    first = store.children.write(parent, "credit", "a", [child("0"), child("1")])
-    again = store.children.write(parent, "credit", "a", [child("1"), child("2")])
+    first = store.children.write(parent, "a", [child("0"), child("1")])
+    again = store.children.write(parent, "a", [child("1"), child("2")])
     assert again["1"] == first["1"]
     assert store.children.of("credit", "a") == {**first, **again}
     assert len(store.runs.find(tags={"mlflow.parentRunId": parent})) == 3
-    other = store.children.write(parent, "credit", "b", [child("0")])
+    other = store.children.write(parent, "b", [child("0")])
     assert other["0"] != first["0"]
 
 
 def test_the_client_finds_and_sorts_them(parent: str) -> None:
     children = [child(str(n), metrics=[("auc", n / 10, 0, 1_000)]) for n in range(5)]
-    ids = store.children.write(parent, "credit", "a", children)
+    ids = store.children.write(parent, "a", children)
     client = store.runs.connect()
     found = client.search_runs(
         [client.get_run(parent).info.experiment_id],
@@ -117,10 +117,26 @@ def test_a_batch_that_can_not_be_written_leaves_nothing(
 
     monkeypatch.setattr(store.children, "_metrics", failing)
     with pytest.raises(StoreUnreachable, match="the disk is full"):
-        store.children.write(parent, "credit", "a", [child("0"), child("1")])
+        store.children.write(parent, "a", [child("0"), child("1")])
     assert store.children.of("credit", "a") == {}
 
 
+def test_a_writing_by_calls_that_was_cut_off_is_completed(
+    parent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(store.runs.settings.load()), "database", None)
+    client = store.runs.connect()
+    with monkeypatch.context() as cut:
+        cut.setattr(type(client), "log_batch", lambda *_, **__: 1 / 0)
+        with pytest.raises(StoreUnreachable):
+            store.children.write(parent, "a", [child("0")])
+    assert store.children.of("credit", "a") == {}
+    ids = store.children.write(parent, "a", [child("0")])
+    assert store.children.of("credit", "a") == ids
+    assert told(ids["0"])["info"]["status"] == "FINISHED"
+    assert len(store.runs.find(tags={"mlflow.parentRunId": parent})) == 1
+
+
 def test_nothing_to_write(parent: str) -> None:
-    assert store.children.write(parent, "credit", "a", []) == {}
+    assert store.children.write(parent, "a", []) == {}
     assert store.children.of("nowhere", "a") == {}
