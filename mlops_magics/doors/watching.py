@@ -46,6 +46,8 @@ class Watch:
     def after(self, result: ExecutionResult | None) -> None:
         """A cell has run (``post_run_cell``)."""
         if result is not None and result.info is not self._open:
+            if self._open is None and result.info is not None:
+                self._identify(result.info)
             return
         self._open = None
         if result is None:  # interrupted before IPython could tell more
@@ -55,3 +57,9 @@ class Watch:
         else:
             failed = result.error_in_exec is not None
             self.log.end("failed" if failed else "finished", result.result is not None)
+
+    def _identify(self, info: ExecutionInfo) -> None:
+        """The cell that loads the extension ends after it had been taken from the history."""
+        last = self.log.executions[-1] if self.log.executions else None
+        if last is not None and last.seen is None and last.source == info.raw_cell:
+            last.id = getattr(info, "cell_id", None)

@@ -22,8 +22,8 @@ _IPYTHONS = re.compile(r"_+|_i+|_\d+|_i\d+|_[ido]h|_exit_code")
 
 #: What an object is, as far as it decides whether something can be changed through its name.
 Kind = Literal[
-    "", "plain", "code", "module", "frame", "array", "container", "stateful", "object"
-]  # fmt: skip
+    "", "plain", "code", "module", "frame", "array", "container", "stateful", "estimator", "object"
+]
 
 _PLAIN = {"int", "float", "complex", "bool", "str", "bytes", "NoneType", "range", "slice",
           "frozenset", "ellipsis"}  # fmt: skip
@@ -202,9 +202,18 @@ def kind_of(value: Any) -> Kind:
         return "array" if hasattr(value, "base") and hasattr(value, "strides") else "plain"
     if name == "Tensor" or (module == "scipy" and hasattr(value, "nnz")):
         return "array"
+    if hasattr(made, "fit") and hasattr(made, "get_params") and _fits_anew(value):
+        return "estimator"
     if module in ("datetime", "decimal", "fractions", "pathlib", "re", "uuid"):
         return "plain"
     return "object"
+
+
+def _fits_anew(value: Any) -> bool:
+    """Whether an estimator of scikit-learn's form forgets at each fit what it had learned."""
+    known = getattr(value, "__dict__", {})
+    fixed = known.get("random_state") is None or isinstance(known["random_state"], int)
+    return fixed and not known.get("warm_start", False)
 
 
 def _owner(value: Any) -> int:

@@ -30,6 +30,8 @@ class Facts:
         Those of them where a part of the object is changed (``x.a[0] = …``).
     calls : list of Call
         Calls that may change an object in place.
+    refits : set of str
+        Names of which the first use here is that they are fitted.
     links : mapping
         Name bound here → the names whose objects it may share.
     forked : set of str
@@ -69,6 +71,7 @@ class Facts:
     mutates_given: set[str] = field(default_factory=set)
     deep: set[str] = field(default_factory=set)
     calls: list[Call] = field(default_factory=list)
+    refits: set[str] = field(default_factory=set)
     links: dict[str, set[Link]] = field(default_factory=dict)
     forked: set[str] = field(default_factory=set)
     unsettled: set[str] = field(default_factory=set)

@@ -24,6 +24,8 @@ class State:
     ----------
     by : tuple of int
         The executions that made it what it is, in order; -1 stands for outside the notebook.
+    fits : frozenset of int
+        Those of them that do nothing but to fit it, which the next fit makes undone.
     imported : str
         What it was imported as: ``numpy.random``, ``sklearn.svm:SVC``.
     code : Facts or None
@@ -33,6 +35,7 @@ class State:
     """
 
     by: tuple[int, ...] = ()
+    fits: frozenset[int] = frozenset()
     kind: Kind = ""
     imported: str = ""
     code: Facts | None = None

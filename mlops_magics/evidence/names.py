@@ -16,7 +16,7 @@ from typing import Literal
 
 from mlops_magics.evidence import effects, references, scopes
 from mlops_magics.evidence.facts import Facts
-from mlops_magics.evidence.references import Link
+from mlops_magics.evidence.references import Call, Link
 
 #: Escapes from static reading → how they are called in a sentence.
 _DYNAMIC = {"exec", "eval", "globals", "locals", "vars"}
@@ -24,6 +24,7 @@ _DYNAMIC = {"exec", "eval", "globals", "locals", "vars"}
 #: Where IPython keeps what cells have shown and what was typed.
 _OUTPUTS = re.compile(r"_{1,3}|_\d+|_[ido]h|_i{1,3}|_i\d+|In|Out")
 
+_FITTING = {"fit", "fit_transform", "fit_predict"}
 #: Methods by which an object keeps what it is given.
 _KEEPING = {"append", "appendleft", "extend", "insert", "add", "update", "setdefault", "set_params",
             "push", "put", "register", "__setitem__"}  # fmt: skip
@@ -582,12 +583,18 @@ class Reader(ast.NodeVisitor):
         if name in _DYNAMIC and name not in self.bound and not self._dynamic(node, name):
             self._hide(f"uses {name}()")
         self.facts.calls.append(call)
+        self._note_fit(call)
         if call.root and call.direct and call.method in _KEEPING:
             self.link(call.root, self._told({Link(n, "holds") for n in call.arguments}))
         self.facts.effects.update(effects.of_call(node, name))
         self.facts.draws |= effects.draws(name)
         self.facts.files_written.update(effects.written(node, name))
         self.generic_visit(node)
+
+    def _note_fit(self, call: Call) -> None:
+        used = any((call.root, bound) in self.facts.loads for bound in (False, True))
+        if call.method in _FITTING and call.direct and not (call.deep or used or self.forks):
+            self.facts.refits.add(call.root)
 
     def _dynamic(self, node: ast.Call, name: str) -> bool:
         """Whether the code of ``exec("…")`` stands there as text and was read."""

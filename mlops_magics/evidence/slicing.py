@@ -116,10 +116,17 @@ class Flow:
             by = self._made_by(name)
             if by:
                 ties[name] = by
+        refitted = {n for n in facts.refits & self.state.keys() if self._refits(n)}
+        for name in refitted & ties.keys():
+            fits = self.state[name].fits
+            ties[name] = tuple(by for by in ties[name] if by not in fits)
         for name in self._changed(execution, facts, used):
             state = self.state.get(name)
             if state is not None:
-                self.state[name] = replace(state, by=(*state.by, place))
+                again = name in refitted
+                kept = tuple(by for by in state.by if not (again and by in state.fits))
+                fits = frozenset({place}) if again else frozenset()
+                self.state[name] = replace(state, by=(*kept, place), fits=fits)
                 self.made[place].add(name)
         rebound = set().union(*(code.maybe for code in used))
         self._bind(place, execution, facts, rebound)
@@ -128,6 +135,9 @@ class Flow:
             self.state[escapes.DATASET] = State(by=(place,))
         if facts.opaque and execution.seen is None:
             self._unseen = place
+
+    def _refits(self, name: str) -> bool:
+        return self.state[name].kind == "estimator"
 
     def _from_outside(self, found: Mapping[str, Seen]) -> None:
         for name, seen in found.items():
@@ -200,8 +210,7 @@ class Flow:
             kind = "" if name in facts.unsettled else self._kind(name)
             return State(code=code, later=later, kind=kind)
         if state is not None and facts.later.get(name):
-            return State(state.by, state.kind, state.imported, state.code, state.links,
-                         state.later | facts.later[name])  # fmt: skip
+            return replace(state, later=state.later | facts.later[name])
         return state
 
     def _changed(self, execution: Execution, facts: Facts, used: Sequence[Facts]) -> set[str]:

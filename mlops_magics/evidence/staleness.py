@@ -53,8 +53,8 @@ class Notebook:
     """
 
     def __init__(self, executions: Sequence[Execution], saved: Saved | None) -> None:
-        self.executions = executions
         self.saved = saved
+        self.executions = [_named(e, at, saved) for at, e in enumerate(executions)]
         target = executions[-1]
         #: Ids are what ties an execution to a cell; terminals and headless runs give none.
         self.identified = target.id is not None
@@ -77,9 +77,11 @@ class Notebook:
         for execution in self.executions:
             if execution.id is None:
                 continue
-            if execution.id not in found and execution.started >= at:
+            new = execution.started >= at or execution.id.startswith(_BEFORE)
+            if execution.id not in found and new:
                 # A cell made since: it stands where it was run, below the one before.
-                below = order.index(previous) + 1 if saved and previous in order else len(order)
+                below = order.index(previous) + 1 if previous in order else 0
+                below = below if self.saved else len(order)
                 order.insert(below, execution.id)
                 found[execution.id] = latest[execution.id].source
             if execution.id in found:
@@ -88,9 +90,10 @@ class Notebook:
 
     def position(self, execution: Execution) -> int | None:
         """Where a cell stands among the code cells of the file, from 1."""
-        if not self.known or execution.id not in self.sources:
+        standing = [id for id in self.order if not id.startswith(_BEFORE)]
+        if not self.known or execution.id not in standing:
             return None
-        return self.order.index(execution.id) + 1
+        return standing.index(execution.id) + 1
 
     def name(self, execution: Execution) -> str:
         """A cell in a sentence: by its place in the notebook, else by its prompt."""
@@ -117,8 +120,20 @@ class Notebook:
         return found
 
 
+#: Marks a cell that ran before the log began, whose id is not known.
+_BEFORE = "<before "
+
+
+def _named(execution: Execution, at: int, saved: Saved | None) -> Execution:
+    """A cell that ran before the log began, with the id of the cell of the file that equals it."""
+    if execution.id is not None or execution.seen is not None:
+        return execution
+    same = [id for id, source in (saved.cells if saved else ())
+            if cells.digest(source) == execution.digest]  # fmt: skip
+    return replace(execution, id=same[0] if len(same) == 1 else f"{_BEFORE}{at}>")
+
+
 def judge(
-    executions: Sequence[Execution],
     slice: Slice,
     notebook: Notebook,
     *,
@@ -130,11 +145,10 @@ def judge(
 
     Parameters
     ----------
-    executions : sequence of Execution
-        All that ran, the last being the one that trains.
     slice : Slice
-        What the last depends on.
+        What the last of its executions depends on.
     """
+    executions = notebook.executions
     reasons: list[str] = []
     runs = Counter((executions[at].id, executions[at].digest) for at in slice.order)
     told: set[tuple[str | None, str]] = set()
@@ -193,9 +207,12 @@ def _wrong_with(
         return f"{left}, but {cell} has since been edited and not run again"
     times = runs[execution.id, execution.digest]
     if times > 1:
-        return (
-            f"Read {name} as {times} runs of {cell} left it, each of which builds on the one before"
+        rests = (
+            f"Read {name} as {times} runs of {cell} left it"
+            if users
+            else (f"It rests on {times} runs of {cell}")
         )
+        return f"{rests}, each of which builds on the one before"
     place = notebook.order.index(execution.id)
     for user, used in users:
         reader = executions[user]

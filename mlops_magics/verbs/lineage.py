@@ -129,17 +129,17 @@ def _of_notebook(log: Log) -> Lineage:
     slice = flow.slice(last)
     notebook = Notebook(executions, _saved())
     judgement = evidence.staleness.judge(
-        executions, slice, notebook, transform=log.transform, known=log.initial, present=present
+        slice, notebook, transform=log.transform, known=log.initial, present=present
     )
     changes = evidence.live_changes.found(executions)
     judged = _with_changes(judgement, [change.reason for change in changes])
     return Lineage(
         judged.stamp,
         tuple(judged.reasons),
-        tuple(_cells(executions, flow, slice, notebook)),
+        tuple(_cells(flow, slice, notebook)),
         tuple(sorted(slice.outside)),
         tuple(change.body() for change in changes),
-        tuple(_notes(executions, flow, slice, notebook)),
+        tuple(_notes(flow, slice, notebook)),
     )
 
 
@@ -178,13 +178,11 @@ def _saved() -> Saved | None:
     return Saved(found, at)
 
 
-def _cells(
-    executions: Sequence[Execution], flow: Flow, slice: Slice, notebook: Notebook
-) -> list[dict[str, Any]]:
+def _cells(flow: Flow, slice: Slice, notebook: Notebook) -> list[dict[str, Any]]:
     found = []
     for at in slice.order:
-        execution = executions[at]
-        number = notebook.position(execution) or execution.count or at + 1
+        execution = flow.executions[at]
+        number = notebook.position(notebook.executions[at]) or execution.count or at + 1
         reads = {n for n, by in slice.ties[at].items() if by}
         found.append(_cell(execution, number, reads, flow.made[at]))
     return found
@@ -203,14 +201,12 @@ def _cell(execution: Execution, number: int, reads: set[str], writes: set[str]) 
     }
 
 
-def _notes(
-    executions: Sequence[Execution], flow: Flow, slice: Slice, notebook: Notebook
-) -> list[str]:
+def _notes(flow: Flow, slice: Slice, notebook: Notebook) -> list[str]:
     """What cells did that no analysis of names can follow, in the slice and beside it."""
     found = []
     for at, facts in enumerate(flow.facts):
         for what in facts.notes:
             where = "" if at in slice.order else "; it is not among the cells that made the model"
-            said = f"{notebook.name(executions[at])} {what}{where}."
+            said = f"{notebook.name(notebook.executions[at])} {what}{where}."
             found.append(said[:1].upper() + said[1:])
     return list(dict.fromkeys(found))

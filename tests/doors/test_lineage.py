@@ -231,6 +231,11 @@ class TestTheStamp:
             "Read `x` as 3 runs of In [4] left it, each of which builds on the one before.",
         )
 
+    def test_a_model_that_is_trained_again(self, shell: Any) -> None:
+        fit = ("d", "%%train credit\nm.fit(df[['a']], df.y);")
+        cells = [("a", DATA), ("b", IMPORT), ("c", "m = LogisticRegression()"), fit, fit]
+        assert stamp(shell, *cells) == ("clean", ())
+
     def test_failed_half_way(self, shell: Any) -> None:
         kind, reasons = stamp(shell, ("a", "x = 1\n1 / 0"), ("b", "out = x"))
         assert kind == "stale"

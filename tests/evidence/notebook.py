@@ -56,7 +56,6 @@ class Notebook:
         """Clean or stale, and why."""
         executions = self.log.executions
         return staleness.judge(
-            executions,
             self.slice(),
             staleness.Notebook(executions, saved),
             known=self.log.initial,

@@ -371,6 +371,21 @@ SKLEARN: dict[str, tuple[list[str], list[int]]] = {
          "a.fit(X, y)", "b.fit(X, y)", "a.score(X, y)", "out = b.coef_.sum()"],
         [1, 3, 5, 7],
     ),
+    "an estimator that is fitted again": (
+        ["X, y = rows()", "m = LogisticRegression()", "m.fit(X, y)", "m.fit(X[:30], y[:30])",
+         "m.fit(X[10:], y[10:])", "out = m.coef_.sum()"],
+        [1, 2, 5, 6],
+    ),
+    "an estimator that goes on from where it was": (
+        ["X, y = rows()", "m = LogisticRegression(warm_start=True, max_iter=1)",
+         "m.fit(X, y)", "m.fit(X, y)", "out = m.coef_.sum()"],
+        [1, 2, 3, 4, 5],
+    ),
+    "an estimator that is looked at before it is fitted again": (
+        ["X, y = rows()", "m = LogisticRegression()", "m.fit(X[:30], y[:30])",
+         "old = m.score(X, y)\nm.fit(X, y)", "out = old"],
+        [1, 2, 3, 4, 5],
+    ),
     "an estimator under two names": (
         ["X, y = rows()", "a = LogisticRegression()", "b = a", "b.fit(X, y)",
          "out = a.coef_.sum()"],
