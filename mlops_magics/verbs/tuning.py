@@ -12,7 +12,7 @@ from mlops_magics.errors import Interrupted, WrongUsage
 from mlops_magics.records import Tuning
 from mlops_magics.verbs import aims, live, search_code, studies, unseen
 from mlops_magics.verbs.declaration import Data, verb
-from mlops_magics.verbs.options import Option
+from mlops_magics.verbs.options import Option, pair
 from mlops_magics.verbs.searching import Loop
 from mlops_magics.verbs.steps import step
 from mlops_magics.verbs.trial_runs import TrialRuns
@@ -113,6 +113,8 @@ def tune(
     if timeout < 0:
         raise WrongUsage(f"--timeout must not be negative, as {timeout:g} is.", "0 has no end.")
     library()
+    words = [tag] if isinstance(tag, str) else list(tag)
+    tags = dict(pair(word) for word in words)
     found = search_code.read(code)
     direction = _direction(found, metric)
     engine = engines.find(on, jobs)
@@ -125,7 +127,7 @@ def tune(
         "metric": metric,
         "model": model,
         "message": message,
-        "tag": [tag] if isinstance(tag, str) else list(tag),
+        "tag": words,
     }
     arguments = {
         "name": name,
@@ -158,6 +160,7 @@ def tune(
         live.shown(s.now) as values,
     ):
         kept.note_run(s.run_id)
+        s.tags({**tags, **({"mlflow.note.content": message} if message else {})})
         if rows.dataset:
             s.uses(rows.dataset, "tuning")
         runs = TrialRuns(s.run_id, name, metric, kept)

@@ -61,8 +61,11 @@ def trials_of(record: records.Tuning) -> list[Any]:
 def test_the_best_becomes_the_candidate_measured_on_rows_that_no_trial_has_seen(
     notebook: dict[str, Any],
 ) -> None:
-    record = search(MODEL)
+    record = search(MODEL, tag="team=risk", message="a first look")
 
+    for run_id in (record.run_id, store.versions.resolve("credit").run_id):
+        tags = store.runs.get(run_id).data.tags
+        assert (tags["team"], tags["mlflow.note.content"]) == ("risk", "a first look")
     assert record.status == "finished"
     assert record.trials == {"complete": 6}
     assert record.validation == "stratified"
@@ -460,6 +463,7 @@ def test_without_optuna_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -
         (PARABOLA, {"trials": 0}, WrongUsage, "--trials must be at least 1"),
         (PARABOLA, {"jobs": 0}, WrongUsage, "--jobs must be at least 1"),
         (PARABOLA, {"timeout": -1}, WrongUsage, "--timeout must not be negative"),
+        (PARABOLA, {"tag": ["team"]}, WrongUsage, "KEY=VALUE"),
         (PARABOLA, {"metric": "rocauc"}, UnknownName, "Did you mean 'roc_auc'"),
         (PARABOLA, {"on": "dsk"}, UnknownName, "Did you mean 'dask'"),
         (PARABOLA, {"on": "ftp://h:1"}, UnknownName, "Did you mean 'tcp://…'"),
