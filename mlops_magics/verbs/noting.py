@@ -88,11 +88,15 @@ def log(
         If there is nothing to log or no run to log to, a value fits no metric, or a parameter is
         there with another value, which MLflow forbids to change.
     UnknownName
-        If there is no such run or file.
+        If there is no such run, file or variable.
     """
     training = None if run else tracked.current()
     notes = _read(values, _listed(param), _listed(tag), _listed(file))
     with ExitStack() as stack:
+        if isinstance(figure, str):
+            drawable = evidence.figures.is_figure
+            names = [n for n, v in session.namespace().items() if drawable(v) and n[0] != "_"]
+            raise UnknownName("figure", figure, names, "Name a variable that holds one.")
         if figure is not None:
             room = stack.enter_context(tempfile.TemporaryDirectory(prefix="mlops-"))
             notes.files += _draw(figure, Path(room))

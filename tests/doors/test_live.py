@@ -135,7 +135,7 @@ class TestSearch:
 
     def test_a_failure_is_the_last_that_it_says(self, kernel: Kernel) -> None:
         need("optuna")
-        code = "import time; time.sleep(1.4); score = 1 / 0"
+        code = "import time; x = trial.number; time.sleep(0.4); score = 1 / 0"
         seen = displays(kernel.run(f"%%tune search --trials 12 --metric accuracy\n{code}"))
         assert "running" in seen[0][2]
         assert "✗ failed" in seen[-1][2]

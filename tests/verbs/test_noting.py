@@ -233,6 +233,11 @@ class TestFiles:
         assert [Path(f).suffix for f in logged.files] == [".svg"]
         assert store.runs.fetch(run.run_id, logged.files[0]).read_text() == "<svg/>"
 
+    def test_a_variable_that_is_not_there_is_answered_with_the_nearest(self, ip: Any) -> None:
+        ip.user_ns["picture"] = SimpleNamespace(_repr_svg_=lambda: "<svg/>")
+        with mlops.train("credit"), pytest.raises(UnknownName, match="'picture'"):
+            ip.run_line_magic("log", "--figure pictur")
+
     def test_no_figure(self) -> None:
         with mlops.train("credit"), pytest.raises(WrongUsage, match="A int is no figure"):
             mlops.log(figure=3)
