@@ -7,6 +7,7 @@ import lazy_loader
 if TYPE_CHECKING:
     from mlops_magics.evidence import (
         alterations,
+        binding,
         canonical,
         cell_changes,
         cells,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         facts,
         features,
         figures,
+        flow,
         installed,
         keys,
         leakage,
@@ -48,6 +50,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     [
         "alterations",
+        "binding",
         "canonical",
         "cell_changes",
         "cells",
@@ -60,6 +63,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "facts",
         "features",
         "figures",
+        "flow",
         "installed",
         "keys",
         "leakage",

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any, Literal, NamedTuple
 
-from mlops_magics.evidence.names import Transform
+from mlops_magics.evidence.binding import Transform
 
 #: IPython's own: ``_``, ``__``, ``_12``, ``_i3``, ``_ih``, ``_dh``…
 _IPYTHONS = re.compile(r"_+|_i+|_\d+|_i\d+|_[ido]h|_exit_code")

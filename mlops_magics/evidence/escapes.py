@@ -64,13 +64,8 @@ def read(reader: Reader, node: ast.Call) -> bool:
     elif kind in ("run_cell", "ex", "ev") and arguments and arguments[0] is not None:
         reader.include(arguments[0])
     elif kind not in ("set_next_input", "show_usage"):
-        _hide(reader, "calls get_ipython()")
+        reader.hide("calls get_ipython()")
     return True
-
-
-def _hide(reader: Reader, why: str) -> None:
-    if why not in reader.facts.opaque:
-        reader.facts.opaque.append(why)
 
 
 def _note(reader: Reader, what: str) -> None:
@@ -102,13 +97,13 @@ def _line_magic(reader: Reader, name: str, line: str) -> None:
         _run(reader, line)
     elif name == "store":
         if "-r" in line.split():
-            _hide(reader, "restores variables with %store -r, which come from another session")
+            reader.hide("restores variables with %store -r, which come from another session")
     elif name == "mlops_begin":
         _begin(reader, line)
     elif name == "prepare":
         _prepare(reader, line)
     elif name in _OPAQUE:
-        _hide(reader, f"uses %{name}")
+        reader.hide(f"uses %{name}")
     elif name not in _HARMLESS:
         _foreign(reader, f"%{name}", line)
 
@@ -161,7 +156,7 @@ def _run(reader: Reader, line: str) -> None:
     file = next((w for w in words if not w.startswith("-")), "")
     reader.facts.stars.append(f"%run {file}")
     if "-i" in words:
-        _hide(reader, f"runs {file} on the notebook's own names (%run -i)")
+        reader.hide(f"runs {file} on the notebook's own names (%run -i)")
 
 
 def _begin(reader: Reader, line: str) -> None:

@@ -9,31 +9,22 @@ module? does ``clean`` change its argument?) is left to `evidence.slicing`.
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal
 
 from mlops_magics.evidence import effects, references, scopes
+from mlops_magics.evidence.binding import Binder, ClassNames, Transform
 from mlops_magics.evidence.facts import Facts
 from mlops_magics.evidence.references import Call, Link
 
 #: Escapes from static reading → how they are called in a sentence.
 _DYNAMIC = {"exec", "eval", "globals", "locals", "vars"}
 
-#: Where IPython keeps what cells have shown and what was typed.
-_OUTPUTS = re.compile(r"_{1,3}|_\d+|_[ido]h|_i{1,3}|_i\d+|In|Out")
-
 _FITTING = {"fit", "fit_transform", "fit_predict"}
 #: Methods by which an object keeps what it is given.
 _KEEPING = {"append", "appendleft", "extend", "insert", "add", "update", "setdefault", "set_params",
             "push", "put", "register", "__setitem__"}  # fmt: skip
-
-Transform = Callable[[str], str]
-
-
-class _ClassNames(set[str]):
-    """The names of a class body, which its methods do not see."""
 
 
 def analyse(code: str, transform: Transform | None = None) -> Facts:
@@ -63,33 +54,8 @@ def _analyse(code: str, transform: Transform | None) -> Facts:
     return reader.facts
 
 
-class Reader(ast.NodeVisitor):
-    """Walks one scope in the order in which it runs; a nested function gets a reader of its own.
-
-    Parameters
-    ----------
-    own : frozenset of str, optional
-        The local names of a function; ``None`` at the top of a cell.
-    outer : frozenset of str
-        Local names of the functions around.
-    """
-
-    def __init__(
-        self,
-        *,
-        own: frozenset[str] | None = None,
-        outer: frozenset[str] = frozenset(),
-        transform: Transform | None = None,
-    ) -> None:
-        self.facts = Facts()
-        self.own = own
-        self.outer = outer
-        self.transform = transform
-        self.bound: set[str] = set()
-        self.hidden: list[set[str]] = []  # of comprehensions and class bodies
-        self.shared: set[str] = set()  # declared global, here or further in
-        self.forks = 0  # of branches and loops around
-        self.last: ast.stmt | None = None
+class Reader(Binder, ast.NodeVisitor):
+    """Walks one scope in the order in which it runs; a nested function gets a reader of its own."""
 
     # Scopes
 
@@ -121,80 +87,6 @@ class Reader(ast.NodeVisitor):
         self.forks -= 1
         self.bound = set.intersection(*ends) if ends else before
 
-    def _local(self, name: str) -> bool:
-        return any(name in names for names in self.hidden) or name in self.outer
-
-    def load(self, name: str) -> None:
-        """The code reads a name."""
-        if self._local(name):
-            return
-        if self.own is not None and name in self.own:
-            return
-        self.facts.loads.setdefault((name, name in self.bound), frozenset(self.bound))
-        if name not in self.bound:
-            self.facts.reads.add(name)
-            if _OUTPUTS.fullmatch(name):
-                self._hide(f"reads {name!r}, an earlier output")
-
-    def store(self, name: str) -> None:
-        """The code binds a name."""
-        if self.hidden:
-            self.hidden[-1].add(name)
-        else:
-            self.bound.add(name)
-            self.facts.deletes.discard(name)
-            self._forget(name)
-
-    def _forget(self, name: str) -> None:
-        """What a name was before it is bound anew counts no more."""
-        facts = self.facts
-        if name in facts.links and self._touched(name):
-            facts.unsettled.add(name)  # what it was then has perhaps been changed
-        elif not self.forks:
-            self._hand_on(name, facts.links.pop(name, set()))
-        if name in facts.code and (name, True) in facts.loads:
-            facts.past.append((frozenset(self.bound), facts.code[name]))
-        if not self.forks:
-            for known in (facts.imports, facts.code, facts.strings, facts.later, facts.made):
-                known.pop(name, None)
-
-    def _hand_on(self, name: str, links: set[Link]) -> None:
-        """What shared an object with `name` through its old object shares it still."""
-        for others in self.facts.links.values():
-            for link in [o for o in others if o.name == name and o.fresh]:
-                others.discard(link)
-                others |= links if link.how == "same" else {o._replace(how=link.how) for o in links}
-
-    def _touched(self, name: str) -> bool:
-        return name in self.facts.mutates or any(
-            name == call.root or name in call.arguments
-            for call in self.facts.calls
-            if call.fate != "used" or call.inplace
-        )
-
-    def link(self, name: str, links: Iterable[Link]) -> None:
-        """The object of `name` may share something with other names'."""
-        self.facts.links.setdefault(name, set()).update(links)
-        if self.forks:
-            self.facts.forked.add(name)
-
-    def _told(self, links: Iterable[Link]) -> set[Link]:
-        """With what is known here of which object a name stands for."""
-        return {link._replace(fresh=link.name in self.bound) for link in links}
-
-    def mutate(self, node: ast.AST) -> None:
-        """The object below an attribute or item is changed in place."""
-        root = references.root(node)
-        if root is not None and not any(root in names for names in self.hidden):
-            self._mutated(root)
-            if isinstance(getattr(node, "value", None), ast.Attribute | ast.Subscript):
-                self.facts.deep.add(root)
-
-    def _mutated(self, name: str) -> None:
-        self.facts.mutates.add(name)
-        if name not in self.bound:
-            self.facts.mutates_given.add(name)
-
     # Names
 
     def visit_Name(self, node: ast.Name) -> None:
@@ -206,10 +98,6 @@ class Reader(ast.NodeVisitor):
             self.load(node.id)
             self.bound.discard(node.id)
             self.facts.deletes.add(node.id)
-
-    def _hide(self, why: str) -> None:
-        if why not in self.facts.opaque:
-            self.facts.opaque.append(why)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         if not isinstance(node.ctx, ast.Load):
@@ -265,7 +153,7 @@ class Reader(ast.NodeVisitor):
         self.visit(node.value)
         if isinstance(node.target, ast.Name):
             self.load(node.target.id)
-            self._mutated(node.target.id)  # a list grows in place
+            self.mutated(node.target.id)  # a list grows in place
             self.store(node.target.id)
         else:
             self.visit(node.target)
@@ -284,7 +172,7 @@ class Reader(ast.NodeVisitor):
         if isinstance(target, ast.Starred):
             self._assign_one(target.value, value)
             return
-        links = self._told(references.links(value))
+        links = self.told(references.links(value))
         self.visit(target)
         if isinstance(target, ast.Name):
             name = target.id
@@ -358,7 +246,7 @@ class Reader(ast.NodeVisitor):
         self.visit_For(node)
 
     def _loop_target(self, target: ast.expr, iterated: ast.expr) -> None:
-        links = self._told(references.elements(iterated))
+        links = self.told(references.elements(iterated))
         self.visit(target)
         for node in ast.walk(target):
             if isinstance(node, ast.Name):
@@ -472,7 +360,7 @@ class Reader(ast.NodeVisitor):
             self.visit(now)
         before = self.facts.code
         self.facts.code = {}
-        self.hidden.append(_ClassNames())
+        self.hidden.append(ClassNames())
         self.run(node.body)
         self.hidden.pop()
         methods, self.facts.code = self.facts.code, before
@@ -490,7 +378,7 @@ class Reader(ast.NodeVisitor):
     def _define(self, name: str, facts: Facts, decorators: list[ast.expr]) -> None:
         self.facts.code[name] = facts
         decorating = {r for d in decorators if (r := references.root(d)) is not None}
-        facts.reads |= {d for d in decorating if not self._local(d)}
+        facts.reads |= {d for d in decorating if not self.is_local(d)}
         if self.own is not None:
             # A function in a function: what it reads, the outer one needs and may hand out.
             free = {r for r in facts.reads if r not in self.own}
@@ -506,7 +394,7 @@ class Reader(ast.NodeVisitor):
         local, shared = scopes.local_names(body)
         own = frozenset({*parameters, *(a.arg for a in extra), *local})
         # A method does not see the names of its class; a lambda sees those of a comprehension.
-        around = [names for names in self.hidden if not isinstance(names, _ClassNames)]
+        around = [names for names in self.hidden if not isinstance(names, ClassNames)]
         reader = Reader(
             own=own,
             outer=self.outer.union(self.own or (), *around),
@@ -581,11 +469,11 @@ class Reader(ast.NodeVisitor):
         call = references.call(node, fate, self.bound)
         name = call.function
         if name in _DYNAMIC and name not in self.bound and not self._dynamic(node, name):
-            self._hide(f"uses {name}()")
+            self.hide(f"uses {name}()")
         self.facts.calls.append(call)
         self._note_fit(call)
         if call.root and call.direct and call.method in _KEEPING:
-            self.link(call.root, self._told({Link(n, "holds") for n in call.arguments}))
+            self.link(call.root, self.told({Link(n, "holds") for n in call.arguments}))
         self.facts.effects.update(effects.of_call(node, name))
         self.facts.draws |= effects.draws(name)
         self.facts.files_written.update(effects.written(node, name))

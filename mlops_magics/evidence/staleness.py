@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from mlops_magics.evidence import cells
+from mlops_magics.evidence import cells, slicing
+from mlops_magics.evidence.binding import Transform
 from mlops_magics.evidence.cells import Execution, Seen
-from mlops_magics.evidence.names import Transform
-from mlops_magics.evidence.slicing import Flow, Slice
+from mlops_magics.evidence.flow import Flow
+from mlops_magics.evidence.slicing import Slice
 
 
 class Saved(NamedTuple):
@@ -167,7 +168,9 @@ def judge(
     if notebook.identified and not reasons:
         top = notebook.from_the_top(transform)
         again = Flow(top, known=known, present=present, transform=transform)
-        reasons += _differences(executions, slice, notebook, top, again.slice(len(top) - 1))
+        reasons += _differences(
+            executions, slice, notebook, top, slicing.slice_of(again, len(top) - 1)
+        )
     if reasons:
         return Judgement("stale", [f"{r}." for r in reasons])
     unclear = [

@@ -14,7 +14,8 @@ from typing import Any
 
 from mlops_magics import evidence
 from mlops_magics.evidence.cells import Execution, Log
-from mlops_magics.evidence.slicing import Flow, Slice
+from mlops_magics.evidence.flow import Flow
+from mlops_magics.evidence.slicing import Slice
 from mlops_magics.evidence.staleness import Judgement, Notebook, Saved
 from mlops_magics.records import SCHEMA_VERSION
 from mlops_magics.verbs import session
@@ -126,7 +127,7 @@ def _of_notebook(log: Log) -> Lineage:
     last = len(executions) - 1
     present = log.namespace.keys()
     flow = Flow(executions, known=log.initial, present=present, transform=log.transform)
-    slice = flow.slice(last)
+    slice = evidence.slicing.slice_of(flow, last)
     notebook = Notebook(executions, _saved())
     judgement = evidence.staleness.judge(
         slice, notebook, transform=log.transform, known=log.initial, present=present

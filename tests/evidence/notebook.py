@@ -7,6 +7,7 @@ from typing import Any
 
 from mlops_magics.evidence import slicing, staleness
 from mlops_magics.evidence.cells import Execution, Log
+from mlops_magics.evidence.flow import Flow
 
 
 class Notebook:
@@ -34,12 +35,12 @@ class Notebook:
                 self.log.end("finished", shown is not None)
 
     @property
-    def flow(self) -> slicing.Flow:
-        return slicing.Flow(self.log.executions, known=self.log.initial, present=self.names.keys())
+    def flow(self) -> Flow:
+        return Flow(self.log.executions, known=self.log.initial, present=self.names.keys())
 
     def slice(self) -> slicing.Slice:
         """What the last cell depends on."""
-        return self.flow.slice(len(self.log.executions) - 1)
+        return slicing.slice_of(self.flow, len(self.log.executions) - 1)
 
     def needed(self) -> list[int]:
         """The cells that the last one depends on, by number from 1, itself included."""
