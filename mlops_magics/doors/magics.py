@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.inputtransformer2 import cell_magic
 from IPython.display import display
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
     from mlops_magics.doors.live import LiveCard
+    from mlops_magics.records import Record
     from mlops_magics.verbs.tracked import Training
 
 BEGIN = "mlops_begin"
@@ -73,7 +74,7 @@ class VerbMagic:
         try:
             record = notebook.call(self.found, line, cell, self.shell.user_ns)
         except Interrupted as stopped:
-            if card is None or not card.end(stopped.record):
+            if card is None or not card.end(cast("Record", stopped.record)):
                 display(stopped.record)
             raise
         except BaseException:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         outbox,
         runs,
         seeding,
+        values,
         versions,
     )
 
@@ -31,6 +32,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "outbox",
         "runs",
         "seeding",
+        "values",
         "versions",
     ],
 )

@@ -102,14 +102,14 @@ class Parcel:
 
     def add_points(self, points: Sequence[tuple[str, float, int, int]]) -> None:
         """Put values by iteration in, and show them in the store if it answers."""
-        from mlops_magics.store import runs
+        from mlops_magics.store import values
 
         if not points:
             return
         self.add(points=points)
         # A failure here costs nothing: whatever was not sent is sent with the rest.
         with suppress(MlopsError):
-            runs.log_history(self.run_id, points)
+            values.log_history(self.run_id, points)
             self._sent += len(points)
 
     def add_text(self, path: str, text: str) -> None:
@@ -184,7 +184,7 @@ class Parcel:
         return FileLock(self.folder.with_suffix(".lock"), timeout=timeout)
 
     def _deliver(self, *, late: bool) -> Delivered:
-        from mlops_magics.store import models, opening, runs
+        from mlops_magics.store import models, opening, runs, values
 
         content = self.content()
         version, model_id, notes = None, None, []
@@ -202,12 +202,12 @@ class Parcel:
                 )
                 notes += _make_candidate(version, content.ended if late else None)
                 self._name(content, version)
-            notes += runs.log_params(self.run_id, params)
+            notes += values.log_params(self.run_id, params)
             # A metric measured at the end goes behind the values of its iterations.
             steps = {name: step for name, _, step, _ in content.points}
             final = [(k, v, steps.get(k, 0), content.ended) for k, v in content.metrics.items()]
-            runs.log_history(self.run_id, content.points[self._sent :])
-            runs.log_history(self.run_id, final, model_id)
+            values.log_history(self.run_id, content.points[self._sent :])
+            values.log_history(self.run_id, final, model_id)
             for source in content.inputs:
                 runs.log_input(self.run_id, **source)
             if any((self.folder / _FILES).iterdir()):

@@ -203,7 +203,7 @@ def _after(ref: str, notes: _Notes, step: int | None) -> Logged:
             )
     for place, folder in notes.files:
         store.runs.write_file(run_id, place, _inside(place, folder))
-    store.runs.add_metrics(run_id, notes.metrics, step)
+    store.values.add_metrics(run_id, notes.metrics, step)
     told = {
         "at": records.now(),
         "who": evidence.environment.who()["actor"],

@@ -147,18 +147,18 @@ class Training:
 
     def note(
         self,
-        metrics: Mapping[str, float],
-        params: Mapping[str, Any],
-        tags: Mapping[str, Any],
-        files: Sequence[tuple[Path, str]],
-        step: int | None,
+        metrics: Mapping[str, float] | None = None,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        files: Sequence[tuple[Path, str]] = (),
+        step: int | None = None,
     ) -> None:
         """Add to the open run; `files` are places on this machine, by folder in the run."""
-        for name, value in metrics.items():
+        for name, value in (metrics or {}).items():
             self.live.report(name, value, step)
         if self._step is None:
             return
-        for key, value in params.items():
+        for key, value in (params or {}).items():
             if self._noted.setdefault(key, value) != value:
                 raise WrongUsage(
                     f"The parameter {key!r} was logged as {self._noted[key]!r}; a parameter does "

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mlops_magics import store
 from mlops_magics.records import Run, Tuning
 from mlops_magics.verbs import objective, trials
 from mlops_magics.verbs.tracked import Training
@@ -70,9 +69,7 @@ class Result:
         training = Training(name, {**options, "tag": tags})
         training.open(namespace, source)
         try:
-            store.runs.log(
-                training.run_id, params={f"{SUGGESTED}{k}": v for k, v in best.params.items()}
-            )
+            training.note(params={f"{SUGGESTED}{k}": v for k, v in best.params.items()})
             fixed = optuna.trial.FixedTrial(best.params, number=best.number)
             returned = code.run(namespace, fixed, closed)
             if code.function is not None and not objective.is_number(returned):

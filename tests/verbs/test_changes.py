@@ -134,7 +134,7 @@ def test_libraries_python_and_commit(names: dict[str, Any]) -> None:
     old["packages"] |= {"aardvark": "2.0"}
     old["environment"]["python"] = "3.9.0"
     old["git"] = {"commit": "b" * 40, "dirty": True}
-    store.runs.write_json(run.record.run_id, "mlops/record.json", old)
+    store.runs.connect().log_dict(run.record.run_id, old, "mlops/record.json")
     record = mlops.changes("credit/2", "credit/1")
     assert list(record.libraries) == ["scikit-learn", "aardvark"]  # what was imported first
     assert record.libraries["scikit-learn"][1] == "1.0.0"

@@ -218,7 +218,8 @@ def test_curves_of_a_regression_are_residuals() -> None:
     for i in range(2):
         run_id = logged(metrics={"rmse": i}, tags={"mlops.verb": "train"}, as_=f"run-{i}")
         curve = {"sample": [[1, 0.5], [2, -0.5]], "quantiles": [[0, -0.5], [1, 0.5]]}
-        store.runs.write_json(run_id, "mlops/curves.json", {"rows": 2, "residuals": curve})
+        curves = {"rows": 2, "residuals": curve}
+        store.runs.connect().log_dict(run_id, curves, "mlops/curves.json")
     record = mlops.compare("credit")
     assert set(record.curves["residuals"]) == {"1. run-0", "2. run-1"}
     assert "truth − predicted" in views.html(record)
