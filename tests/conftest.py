@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -19,16 +20,19 @@ os.environ["DO_NOT_TRACK"] = "true"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
+#: Set where CI installs every optional part: nothing may be skipped for want of one.
+NEED_ALL = bool(os.environ.get("MLOPS_TESTS_NEED_ALL"))
+
 
 def need(module: str) -> Any:
     """Import an optional framework, else skip; where CI installs all, its want is a failure."""
-    if os.environ.get("MLOPS_TESTS_NEED_ALL"):
+    if NEED_ALL:
         return importlib.import_module(module)
     return pytest.importorskip(module)
 
 
 @pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder to work in, with a store, a state and a signing key of its own."""
     folder = tmp_path / "project"
     folder.mkdir()
@@ -44,7 +48,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(session, "_run", None)
     monkeypatch.setattr(session, "_namespace", {})
     monkeypatch.setattr(session, "_cells", None)
-    return folder
+    yield folder
+    _close_stores()
+
+
+def _close_stores() -> None:
+    """Let go of the connections that MLflow keeps: a worker runs a thousand tests, each its own."""
+    for room in ("tracking", "model_registry"):
+        module = sys.modules.get(f"mlflow.store.{room}.sqlalchemy_store")
+        for engine in module.SqlAlchemyStore._engine_map.values() if module else ():
+            engine.dispose()
 
 
 @pytest.fixture(scope="session")

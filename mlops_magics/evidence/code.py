@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import select
+import selectors
 import subprocess
 import time
 from collections.abc import Sequence
@@ -153,12 +153,14 @@ def _read(process: subprocess.Popen[bytes], limit: int | None) -> tuple[bytes, b
     stream = process.stdout
     assert stream is not None  # a pipe was asked for
     found, until = bytearray(), time.monotonic() + LONGEST
-    while limit is None or len(found) <= limit:
-        ready, _, _ = select.select([stream], [], [], max(until - time.monotonic(), 0))
-        part = os.read(stream.fileno(), 1 << 16) if ready else b""
-        if not part:
-            break
-        found += part
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(stream, selectors.EVENT_READ)
+        while limit is None or len(found) <= limit:
+            ready = waiting.select(max(until - time.monotonic(), 0))
+            part = os.read(stream.fileno(), 1 << 16) if ready else b""
+            if not part:
+                break
+            found += part
     ended = bool(ready) and not part
     if not ended:
         process.kill()
