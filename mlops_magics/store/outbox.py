@@ -83,7 +83,9 @@ class Parcel:
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         self.folder = folder() / run_id
+        #: So many of the points, from the first on, the store has been sent.
         self._sent = 0
+        self._streams = True
         self._writing = threading.Lock()
 
     @classmethod
@@ -100,17 +102,21 @@ class Parcel:
             # Numbers that are none stay what they are: a loss of NaN is a finding.
             lines.write(json.dumps(line, default=records.jsonable, ensure_ascii=False) + "\n")
 
-    def add_points(self, points: Sequence[tuple[str, float, int, int]]) -> None:
-        """Put values by iteration in, and show them in the store if it answers."""
+    def stream(self, points: Sequence[tuple[str, float, int, int]]) -> None:
+        """Put values by iteration in, and show them in the store as long as it answers.
+
+        After the first failure nothing more is sent ahead: all of it goes with the rest.
+        """
         from mlops_magics.store import values
 
-        if not points:
-            return
         self.add(points=points)
-        # A failure here costs nothing: whatever was not sent is sent with the rest.
-        with suppress(MlopsError):
+        if not self._streams:
+            return
+        try:
             values.log_history(self.run_id, points)
             self._sent += len(points)
+        except MlopsError:
+            self._streams = False
 
     def add_text(self, path: str, text: str) -> None:
         """Put a text in, to be kept as an artifact."""

@@ -92,7 +92,12 @@ class Step:
 
     def points(self, points: Sequence[tuple[str, float, int, int]]) -> None:
         """Log values by iteration: metric, value, step, milliseconds since the epoch each."""
-        self._parcel.add_points(points)
+        self._parcel.add(points=points)
+
+    def stream(self, points: Sequence[tuple[str, float, int, int]]) -> None:
+        """Log them so that they are seen in the store before the step closes."""
+        if points:
+            self._parcel.stream(points)
 
     def tags(self, values: Mapping[str, Any]) -> None:
         """Set tags."""

@@ -185,7 +185,7 @@ class Training:
         now = step.now(self.live.series)
         if self.shown is not None:
             self.shown(now)
-        step.points(self.live.take())
+        step.stream(self.live.take())
 
     def _learn(self, step: Step, made: lineage.Lineage) -> dict[str, Any]:
         """Find the model, measure it on unseen rows, save and register it."""

@@ -205,6 +205,33 @@ def test_a_newer_candidate_stays(names: dict[str, Any], away: Any) -> None:
     assert "stays @candidate" in delivered.notes[0]
 
 
+def test_values_are_seen_in_the_store_before_the_end_and_none_is_lost_or_doubled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import mlflow
+
+    from mlops_magics.store import values
+
+    def refuse(*_: Any) -> None:
+        raise StoreUnreachable("away for a moment")
+
+    def seen() -> list[float]:
+        return [m.value for m in mlflow.MlflowClient().get_metric_history(run.run_id, "loss")]
+
+    with mlops.train("credit") as run:
+        run.live.report("loss", 4.0)
+        run._beat()
+        assert seen() == [4.0]
+        with monkeypatch.context() as patch:
+            patch.setattr(values, "log_history", refuse)
+            run.live.report("loss", 3.0)
+            run._beat()
+        run.live.report("loss", 2.0)
+        run._beat()
+        run.live.report("loss", 1.0)
+    assert seen() == [4.0, 3.0, 2.0, 1.0]
+
+
 def test_a_failed_run_is_kept_as_failed(away: Any) -> None:
     run = mlops.train("credit")
 
