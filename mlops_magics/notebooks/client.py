@@ -81,11 +81,25 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
             raise self.boot.trouble
         self.reset_execution_trackers()
         with self.setup_kernel(cleanup_kc=True):
+            self._name_cells()
             told = self.wait_for_reply(self.kc.kernel_info())
             if told:
                 self.nb.metadata["language_info"] = told["content"]["language_info"]
             self.papermill_execute_cells()
             self.set_widgets_metadata()
+
+    def _name_cells(self) -> None:
+        """Tell the kernel which cell it runs, as JupyterLab does and nbclient does not."""
+        session = self.kc.session
+        plain = session.msg
+
+        def message(kind: str, *arguments: Any, **options: Any) -> dict[str, Any]:
+            made: dict[str, Any] = plain(kind, *arguments, **options)
+            if kind == "execute_request" and self.reached >= 0:
+                made["metadata"]["cellId"] = self.nb.cells[self.reached].get("id")
+            return made
+
+        session.msg = message
 
     def papermill_execute_cells(self) -> None:
         """Run the cells in order, telling the progress of each."""
