@@ -48,12 +48,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(session, "_run", None)
     monkeypatch.setattr(session, "_namespace", {})
     monkeypatch.setattr(session, "_cells", None)
+    if (mlflow := sys.modules.get("mlflow")) is not None:
+        # MLflow's own calls must not go on with the store and experiment of the test before.
+        mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+        monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
     yield folder
-    _close_stores()
-
-
-def _close_stores() -> None:
-    """Let go of the connections that MLflow keeps: a worker runs a thousand tests, each its own."""
+    # MLflow keeps connections open, and a worker runs a thousand tests, each with its own store.
     for room in ("tracking", "model_registry"):
         module = sys.modules.get(f"mlflow.store.{room}.sqlalchemy_store")
         for engine in module.SqlAlchemyStore._engine_map.values() if module else ():

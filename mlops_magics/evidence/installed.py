@@ -157,3 +157,11 @@ def files(distribution: Distribution) -> dict[str, str]:
     record = _read(distribution, "RECORD").decode("utf-8", "replace")
     lines = csv.reader(record.splitlines())
     return {line[0]: line[1] for line in lines if len(line) > 1}
+
+
+def public(version: str) -> str:
+    """A version without the label of a local build (PEP 440): ``2.13.0`` of ``2.13.0+cpu``.
+
+    An installer takes any build of the version for it, the labelled one where it is to be had.
+    """
+    return version.partition("+")[0]

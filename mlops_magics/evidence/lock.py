@@ -116,7 +116,9 @@ def _entry(distribution: Distribution, direct: Mapping[str, Any], hashes: tuple[
         return Entry(name, f"{name} @ {url}", hashes)
     if not _VERSION.fullmatch(version):
         return Entry(name, "", hashes, f"{version} is no version that an index knows; left out.")
-    return Entry(name, f"{name}=={version}", hashes, note)
+    if version != (plain := installed.public(version)):
+        note = f"installed was the build {version}, which an index need not have."
+    return Entry(name, f"{name}=={plain}", hashes, note)
 
 
 def _direct(direct: Mapping[str, Any]) -> tuple[str, tuple[str, ...], str]:

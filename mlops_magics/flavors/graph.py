@@ -18,6 +18,8 @@ from typing import Any
 
 import cloudpickle
 
+from mlops_magics import evidence
+
 #: Modules that are not called as their package is, for a quick answer.
 KNOWN = {"sklearn": "scikit-learn", "yaml": "PyYAML", "PIL": "pillow", "cv2": "opencv-python"}
 
@@ -62,11 +64,11 @@ class _Collector(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
 
 
 def packages(met: set[str]) -> dict[str, str]:
-    """The installed packages behind modules, as name → version."""
+    """The installed packages behind modules, as name → version (without a local build's label)."""
     found = {}
     for module in met:
         if (package := _package(module)) is not None:
-            found[package.metadata["Name"]] = package.version
+            found[package.metadata["Name"]] = evidence.installed.public(package.version)
     return found
 
 

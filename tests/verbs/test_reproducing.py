@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -263,9 +265,12 @@ def test_an_interrupted_reproduction_is_recorded_as_such(
 @pytest.mark.timeout(900)  # what is not in the installer's cache is downloaded
 def test_in_an_environment_made_from_the_lock(script: str, project: Path) -> None:
     """Only what was imported, and its needs, in the recorded versions."""
-    mlops.prepare("credit.csv", name="credit", target="Status")
-    trained = mlops.train("credit", script)
-    record = again(trained, env=True)
+    for words in (
+        ("prepare", "credit.csv", "--name", "credit", "--target", "Status"),
+        ("train", "credit", script, "--data", "credit"),  # with nothing imported but its own
+    ):
+        subprocess.run([sys.executable, "-m", "mlops_magics.doors.cli", *words], check=True)
+    record = again("credit", env=True)
     assert record.outcome == "reproduced", record.reason
     assert record.environment == "lock"
     # Only this package itself, which is installed where it lies here, is another there.

@@ -10,6 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from mlops_magics.errors import BadData
+from mlops_magics.evidence.installed import public
 
 #: What the server itself imports; scikit-learn and its like come with the model.
 SERVER = ("starlette", "uvicorn", "httptools", "numpy", "pandas", "PyYAML")
@@ -72,8 +73,9 @@ def lock(wanted: Iterable[str]) -> Lock:
             continue
         seen.add(key)
         package = _installed(name)
-        version = given.get(key[0], package.version)
-        if version != package.version:
+        here = public(package.version)
+        version = given.get(key[0], here)
+        if version != here:
             found.notes.append(
                 f"The model was trained with {name} {version}; {package.version} is installed here."
             )
