@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
 from mlops_magics import records, settings
 
 
@@ -36,6 +34,8 @@ class OpenRun:
         """Whether its process is known to be gone (only its own host can know)."""
         if self.host != socket.gethostname():
             return False
+        import psutil
+
         try:
             return abs(psutil.Process(self.pid).create_time() - self.process_started) > 1
         except psutil.NoSuchProcess:
@@ -50,6 +50,8 @@ def _folder() -> Path:
 
 def opened(run_id: str, *, verb: str, name: str, tracking_uri: str) -> None:
     """Note that this process has opened a run."""
+    import psutil
+
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
     entry = OpenRun(

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
 from mlops_magics import records, settings
 from mlops_magics.errors import MlopsError
 
 if TYPE_CHECKING:
+    from filelock import FileLock
+
     from mlops_magics.store.versions import Version
 
 log = logging.getLogger("mlops_magics")
@@ -182,11 +182,13 @@ class Parcel:
         try:
             with self.alone(timeout=0):
                 return self._deliver(late=True) if self.folder.is_dir() else None
-        except Timeout:
+        except TimeoutError:  # filelock's own derives from it
             return None
 
     def alone(self, timeout: float) -> FileLock:
         """Held by whoever delivers it."""
+        from filelock import FileLock
+
         return FileLock(self.folder.with_suffix(".lock"), timeout=timeout)
 
     def _deliver(self, *, late: bool) -> Delivered:

@@ -10,15 +10,17 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops_magics import evidence
-from mlops_magics.evidence.cells import Execution, Log
-from mlops_magics.evidence.flow import Flow
-from mlops_magics.evidence.slicing import Slice
-from mlops_magics.evidence.staleness import Judgement, Notebook, Saved
 from mlops_magics.records import SCHEMA_VERSION
 from mlops_magics.verbs import session
+
+if TYPE_CHECKING:  # the analysis is loaded when a training asks for it, not with the extension
+    from mlops_magics.evidence.cells import Execution, Log
+    from mlops_magics.evidence.flow import Flow
+    from mlops_magics.evidence.slicing import Slice
+    from mlops_magics.evidence.staleness import Judgement, Notebook, Saved
 
 #: The artifact that holds a run's cells.
 CELLS = "mlops/cells.json"
@@ -107,7 +109,7 @@ def trace(source: str = "", cell: Mapping[str, Any] | None = None) -> Lineage:
 
 def _of_one(source: str, script: str) -> Lineage:
     """A script, or a block outside a notebook: one cell that holds all."""
-    execution = Execution(source=source, code=source, status="finished")
+    execution = evidence.cells.Execution(source=source, code=source, status="finished")
     facts = evidence.names.analyse(source)
     changes = evidence.live_changes.found()
     reasons = tuple(change.reason for change in changes)
@@ -126,9 +128,11 @@ def _of_notebook(log: Log) -> Lineage:
         log.observe(log.current)
     last = len(executions) - 1
     present = log.namespace.keys()
-    flow = Flow(executions, known=log.initial, present=present, transform=log.transform)
+    flow = evidence.flow.Flow(
+        executions, known=log.initial, present=present, transform=log.transform
+    )
     slice = evidence.slicing.slice_of(flow, last)
-    notebook = Notebook(executions, _saved())
+    notebook = evidence.staleness.Notebook(executions, _saved())
     judgement = evidence.staleness.judge(
         slice, notebook, transform=log.transform, known=log.initial, present=present
     )
@@ -146,7 +150,7 @@ def _of_notebook(log: Log) -> Lineage:
 
 def _ending(found: Lineage, source: str) -> Lineage:
     """With other code in the place of the cell that has run."""
-    written = Execution(source=source, code=source, status="finished")
+    written = evidence.cells.Execution(source=source, code=source, status="finished")
     last = {
         **found.cells[-1],
         "source": evidence.secrets.Masker()(source),
@@ -160,7 +164,7 @@ def _with_changes(judgement: Judgement, changed: Sequence[str]) -> Judgement:
     if not changed:
         return judgement
     others = judgement.reasons if judgement.stamp == "stale" else []
-    return Judgement("stale", [*others, *changed])
+    return evidence.staleness.Judgement("stale", [*others, *changed])
 
 
 def _saved() -> Saved | None:
@@ -176,7 +180,7 @@ def _saved() -> Saved | None:
         found = [(c["id"], "".join(c["source"])) for c in cells if c["cell_type"] == "code"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Saved(found, at)
+    return evidence.staleness.Saved(found, at)
 
 
 def _cells(flow: Flow, slice: Slice, notebook: Notebook) -> list[dict[str, Any]]:

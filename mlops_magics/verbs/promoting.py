@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from filelock import FileLock
-
 from mlops_magics import records, settings, store
 from mlops_magics.errors import Refused, WrongUsage
 from mlops_magics.records import History, Promotion
@@ -55,6 +53,8 @@ def promote(
             f"{version.ref} is not promoted: {objection}.",
             f"Run `validate {version.ref}` first, or give a reason with --override.",
         )
+    from filelock import FileLock
+
     options = settings.load()
     options.state.mkdir(parents=True, exist_ok=True)
     verdict = version.tags.get("mlops.verdict")
