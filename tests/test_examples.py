@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import mlops_magics as mlops
+from mlops_magics import store
 from mlops_magics.doors import cli
 
 
@@ -59,3 +60,28 @@ def test_the_demo_runs_the_whole_loop_to_a_record_that_is_intact(
     # The demo works in a folder of its own and leaves everything else alone.
     assert not (project / "mlflow.db").exists()
     assert mlops.status().models == ()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_tracking_is_told_as_it_is(project: Path) -> None:
+    notebook = Path(__file__).parents[1] / "example_notebooks" / "02_tracking.ipynb"
+    done = mlops.execute(str(notebook), output="tracking.ipynb")
+    assert done.status == "finished", done.failed_cell
+    assert mlops.verify("tracking.ipynb").intact
+    linear, wild, boosted, tuned, stale, template = (
+        store.versions.resolve(f"credit/{number}") for number in range(1, 7)
+    )
+    stamps = [v.tags["mlops.trust"] for v in (linear, wild, boosted, tuned, stale, template)]
+    assert stamps == ["clean", "clean", "clean", "clean", "stale", "clean"]
+    assert (
+        stale.tags["mlops.trust_reason"]
+        == "rules.py was edited after it had been imported as rules."
+    )
+    assert linear.tags["mlops.reproduction"] == "reproduced"
+    assert wild.tags["mlops.reproduction"] == "differs"
+    verdict = store.runs.get(wild.tags["mlops.reproduction_run"])
+    assert "random_state is not set" in verdict.data.tags["mlops.summary"]
+    assert store.runs.get(tuned.run_id).data.tags["mlops.tuned_by"]
+    assert store.runs.get(template.run_id).data.params["logisticregression__C"] == "0.1"
+    assert store.runs.get(tuned.run_id).data.metrics["expected_loss"] == 0.127

@@ -117,6 +117,10 @@ class Log:
         self.executions: list[Execution] = []
         self.current: Execution | None = None
         self._ignored = frozenset(ignored)
+        self.start()
+
+    def start(self) -> None:
+        """Take what is bound now for what was there when the log began."""
         self._bound = self._look()
         #: What the names that were there when the log began were bound to.
         self.initial = self._describe(self._bound)

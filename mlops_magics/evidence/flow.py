@@ -141,7 +141,8 @@ class Flow:
         if not facts.notes:
             read -= {f"<file {f}>" for f in facts.files_written}
         used: list[Facts] = []
-        waiting = [*facts.loads.items(), *(((n, False), frozenset[str]()) for n in direct)]
+        unknown = {(n, False): frozenset[str]() for n in direct}  # what was bound by then
+        waiting = list({**unknown, **facts.loads}.items())
         for bound, code in facts.past:
             used.append(code)
             read |= code.reads - bound

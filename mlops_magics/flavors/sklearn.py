@@ -62,7 +62,9 @@ class SklearnFlavor(Flavor):
             return f"{self.describe(steps[-1][1])} in a {name}"
         if (best := getattr(obj, "best_estimator_", None)) is not None:
             return f"{self.describe(best)} chosen by {name}"
-        inner = getattr(obj, "estimator", getattr(obj, "regressor", None))
+        # What it was given to wrap; a forest has an `estimator` of its own making, and no choice.
+        given = obj.get_params(deep=False)
+        inner = given.get("estimator", given.get("regressor"))
         return f"{name} of {self.describe(inner)}" if _is_estimator(inner) else name
 
     def predict(self, obj: Any, X: Any) -> np.ndarray:

@@ -370,3 +370,10 @@ def test_the_log_is_taken_back_with_the_extension(shell: Any) -> None:
     shell.run_line_magic("unload_ext", "mlops_magics")
     assert session.cells() is None
     shell.run_line_magic("load_ext", "mlops_magics")
+
+
+def test_what_the_cell_that_loads_the_extension_binds_is_its_own(shell: Any) -> None:
+    shell.run_line_magic("unload_ext", "mlops_magics")
+    first = f"%load_ext mlops_magics\n{DATA}\n{IMPORT}"
+    assert needed(shell, first, "noise = 1", TRAIN) == [first, TRAIN]
+    assert store.versions.resolve("credit").tags["mlops.trust"] == "clean"

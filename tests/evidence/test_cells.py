@@ -60,6 +60,22 @@ PROGRAMS: dict[str, tuple[list[str], list[int]]] = {
         ["def f(): return K", "K = 1", "K = 2", "out = f()"],
         [1, 3, 4],
     ),
+    "a function reads what the cell binds before it uses it": (
+        ["def f(): return K", "K = 1\nout = f()"],
+        [1, 2],
+    ),
+    "a function reads what the cell binds only afterwards": (
+        ["def f(): return K", "K = 1", "out = f()\nK = 2"],
+        [1, 2, 3],
+    ),
+    "a function reads what the cell binds between two uses": (
+        ["def f(): return K", "K = 1", "first = f()\nK = 2\nout = first + f()"],
+        [1, 2, 3],
+    ),
+    "a function reads what the cell imports": (
+        ["def f(x): return sqrt(x)", "sqrt = None", "from math import sqrt\nout = f(4)"],
+        [1, 3],
+    ),
     "and not when it is defined": (
         ["K = 1", "def f(): return K", "K = 2", "out = f()"],
         [2, 3, 4],

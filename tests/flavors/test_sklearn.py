@@ -218,6 +218,7 @@ def test_hyperparameters_are_flat_and_plain(credit: pd.DataFrame) -> None:
     ("make", "words"),
     [
         (lambda X: LogisticRegression(), "LogisticRegression"),
+        (lambda X: clone(ESTIMATORS["random forest"]), "RandomForestClassifier"),
         (lambda X: pipeline(X, LogisticRegression()), "LogisticRegression in a Pipeline"),
         (
             lambda X: clone(ESTIMATORS["calibrated"]),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from jupyter_client.manager import start_new_kernel
 
+import mlops_magics as mlops
 from mlops_magics import store
 from mlops_magics.verbs import lineage
 
@@ -82,3 +83,21 @@ def test_a_stale_model_is_caught_and_a_clean_one_is_not(kernel: Kernel, project:
     assert stale.tags["mlops.trust_reason"] == (
         "Read `df` as cell 3 left it, but cell 3 has since been run with other code."
     )
+
+
+def test_a_headless_run_knows_its_cells_too(project: Path) -> None:
+    first, unused, default = ("a", DATA), ("b", "noise = 1"), ("c", "C = 1.0")
+    fit = TRAIN.replace("LogisticRegression()", "LogisticRegression(C=C)")
+    save(project, ("0", "%load_ext mlops_magics"), first, unused, default, ("d", fit))
+    body = json.loads((project / "work.ipynb").read_text())
+    body["cells"][3]["metadata"]["tags"] = ["parameters"]
+    (project / "work.ipynb").write_text(json.dumps(body))
+    done = mlops.execute("work.ipynb", params={"C": 0.5})
+    assert done.status == "finished", done.failed_cell
+    version = store.versions.resolve("credit")
+    assert version.tags["mlops.trust"] == "clean"
+    cells = store.runs.read_json(version.run_id, lineage.CELLS)["cells"]
+    # The parameters that were given stand in a cell of their own, below the defaults.
+    assert [cell["id"] for cell in cells[:2] + cells[3:]] == ["0", "a", "d"]
+    assert "C = 0.5" in cells[2]["source"]
+    assert [cell["number"] for cell in cells] == [1, 2, 5, 6]
