@@ -47,7 +47,7 @@ class Watch:
         """A cell has run (``post_run_cell``)."""
         if result is not None and result.info is not self._open:
             if self._open is None and result.info is not None:
-                self._end_of_loading(result)
+                self._end_of_loading(result.info, result.success)
             return
         self._open = None
         if result is None:  # interrupted before IPython could tell more
@@ -58,10 +58,10 @@ class Watch:
             failed = result.error_in_exec is not None
             self.log.end("failed" if failed else "finished", result.result is not None)
 
-    def _end_of_loading(self, result: ExecutionResult) -> None:
+    def _end_of_loading(self, info: ExecutionInfo, success: bool) -> None:
         """The cell that loads the extension ends after it had been taken from the history."""
         last = self.log.executions[-1] if self.log.executions else None
-        if last is not None and last.seen is None and last.source == result.info.raw_cell:
-            last.id = getattr(result.info, "cell_id", None)
-            last.status = "finished" if result.success else "failed"
+        if last is not None and last.seen is None and last.source == info.raw_cell:
+            last.id = getattr(info, "cell_id", None)
+            last.status = "finished" if success else "failed"
             self.log.start()  # what else the cell has bound is its own
