@@ -6,6 +6,7 @@ They are warnings, not errors: only the user knows what is known at the time of 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -152,5 +153,5 @@ def _dates(names: list[str]) -> list[str]:
         return []
     return [
         f"Column {names[0]!r} holds dates and the split is not by time: if rows come in over time, "
-        f"--time {names[0]} tests on the latest, as production will."
+        f"--time {shlex.quote(names[0])} tests on the latest, as production will."
     ]
