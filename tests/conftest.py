@@ -51,6 +51,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     if (mlflow := sys.modules.get("mlflow")) is not None:
         # MLflow's own calls must not go on with the store and experiment of the test before.
         mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+        os.environ.pop("MLFLOW_TRACKING_URI", None)  # written by that call
         monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
     yield folder
     # MLflow keeps connections open, and a worker runs a thousand tests, each with its own store.

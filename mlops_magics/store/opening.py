@@ -52,7 +52,14 @@ def connect(settings: Settings | None = None) -> MlflowClient:
 
     settings = settings or settings_.load()
     if mlflow.get_tracking_uri() != settings.tracking_uri:
+        given = os.environ.get("MLFLOW_TRACKING_URI")
         mlflow.set_tracking_uri(settings.tracking_uri)
+        # MLflow also writes it into the environment, where it would be taken for the user's own
+        # setting, in another folder as well.
+        if given is None:
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+        else:
+            os.environ["MLFLOW_TRACKING_URI"] = given
     return _open(settings.tracking_uri, settings.artifacts)
 
 

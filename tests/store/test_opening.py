@@ -150,3 +150,19 @@ def test_only_the_stores_own_connections_commit_without_waiting(project: Path) -
         assert theirs.execute(question).scalar() == 2  # FULL, SQLite's default
     engine.dispose()
     own.dispose()
+
+
+def test_each_folder_keeps_a_store_of_its_own(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with mlops.train("here"):
+        pass
+    for given in (None, "sqlite:///given.db"):
+        if given:
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+        monkeypatch.setenv("MLOPS_TRACKING_URI", f"sqlite:///{project / 'other.db'}")
+        assert store.versions.names() == []  # turns MLflow to it
+        assert os.environ.get("MLFLOW_TRACKING_URI") == given
+        monkeypatch.delenv("MLOPS_TRACKING_URI")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert [run.info.run_name for run in store.runs.find()] == ["here"]
