@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
+import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
@@ -99,6 +101,10 @@ def shape(value: Any) -> str:
 BEGINNING = ("a = [1]", "b = 2", "c = [3]", "d = {'k': [4]}")
 
 
+@pytest.mark.skipif(
+    sys.version_info[:3] == (3, 13, 0),
+    reason="3.13.0 lets a function with defaults call itself until the memory is full",
+)
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.lists(cells, min_size=2, max_size=12))
 def test_the_slice_alone_gives_the_same(programs: list[str]) -> None:
