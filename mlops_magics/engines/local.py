@@ -6,7 +6,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -75,15 +75,13 @@ class LocalEngine(Engine):
             except Exception as error:
                 done.set_exception(error)
             return done
-        from concurrent.futures import BrokenExecutor
-
         try:
-            return self._open().submit(_run, function, shared, *arguments)  # type: ignore[no-any-return]
+            return self._open().submit(_run, function, shared, *arguments)
         except BrokenExecutor:  # a process died: the others are gone with it
             self._end(kill=True)
-            return self._open().submit(_run, function, shared, *arguments)  # type: ignore[no-any-return]
+            return self._open().submit(_run, function, shared, *arguments)
 
-    def _open(self) -> Any:
+    def _open(self) -> Executor:
         if self._pool is None:
             from joblib.externals.loky import ProcessPoolExecutor
 
@@ -92,7 +90,8 @@ class LocalEngine(Engine):
             self._pool = ProcessPoolExecutor(
                 self.workers, initializer=_leave_interrupts_to_the_parent, env=environment
             )
-        return self._pool
+        pool: Executor = self._pool
+        return pool
 
 
 def _leave_interrupts_to_the_parent() -> None:

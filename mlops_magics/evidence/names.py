@@ -144,9 +144,10 @@ class Reader(Paths, ast.NodeVisitor):
 
     def _assign_one(self, target: ast.expr, value: ast.expr) -> None:
         if isinstance(target, ast.Tuple | ast.List):
-            pairs = isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts)
-            for place, item in enumerate(target.elts):
-                part = value.elts[place] if pairs else value  # type: ignore[attr-defined]
+            parts = value.elts if isinstance(value, ast.Tuple | ast.List) else []
+            if len(parts) != len(target.elts):
+                parts = [value] * len(target.elts)
+            for item, part in zip(target.elts, parts, strict=True):
                 self._assign_one(item, part)
             return
         if isinstance(target, ast.Starred):

@@ -84,7 +84,7 @@ class Paths(Binder, ast.NodeVisitor):
         self._branches(node.body, [])
         self._branches(node.orelse, [])
 
-    def visit_Try(self, node: ast.Try) -> None:
+    def visit_Try(self, node: ast.Try | ast.TryStar) -> None:
         before = set(self.bound)
         self.forks += 1
         reached = self.run(node.body) and self.run(node.orelse)
@@ -106,7 +106,7 @@ class Paths(Binder, ast.NodeVisitor):
         self.run(node.finalbody)
 
     def visit_TryStar(self, node: ast.TryStar) -> None:
-        self.visit_Try(node)  # type: ignore[arg-type]  # the same fields
+        self.visit_Try(node)
 
     def visit_Match(self, node: ast.Match) -> None:
         self.visit(node.subject)

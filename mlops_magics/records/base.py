@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import PurePath
-from typing import Any, ClassVar
+from typing import Any
 
 SCHEMA_VERSION = 1
 
@@ -72,8 +72,10 @@ class Record:
         default_factory=dict, repr=False, compare=False, metadata={"private": True}
     )
 
-    #: What the record means for a script when the step itself went through.
-    exit_code: ClassVar[int] = 0
+    @property
+    def exit_code(self) -> int:
+        """What the record means for a script when the step itself went through."""
+        return 0
 
     def to_dict(self) -> dict[str, Any]:
         """The record as plain JSON types, led by its kind and schema version."""

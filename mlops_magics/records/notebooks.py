@@ -37,7 +37,7 @@ class Execution(Record):
     run_id: str = ""
 
     @property
-    def exit_code(self) -> int:  # type: ignore[override]
+    def exit_code(self) -> int:
         return 0 if self.status == "finished" else 1
 
 
@@ -60,7 +60,7 @@ class Retraining(Record):
     run_id: str = ""
 
     @property
-    def exit_code(self) -> int:  # type: ignore[override]
+    def exit_code(self) -> int:
         return 3 if self.outcome == "not better" else 0
 
 
@@ -76,5 +76,5 @@ class Verification(Record):
     cells: int = 0
 
     @property
-    def exit_code(self) -> int:  # type: ignore[override]
+    def exit_code(self) -> int:
         return 0 if self.intact else 5

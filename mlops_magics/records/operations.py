@@ -41,7 +41,7 @@ class Deployment(Record):
     reason: str = ""
 
     @property
-    def exit_code(self) -> int:  # type: ignore[override]
+    def exit_code(self) -> int:
         return 1 if self.status == "down" else 0
 
 
@@ -89,5 +89,5 @@ class Monitoring(Record):
     run_id: str = ""
 
     @property
-    def exit_code(self) -> int:  # type: ignore[override]
+    def exit_code(self) -> int:
         return 0 if self.passed else 3

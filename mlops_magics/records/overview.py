@@ -48,7 +48,7 @@ class Diagnosis(Record):
     checks: tuple[Check, ...]
 
     @property
-    def exit_code(self) -> int:  # type: ignore[override]
+    def exit_code(self) -> int:
         return 0 if all(c.passed for c in self.checks if c.required) else 1
 
 
