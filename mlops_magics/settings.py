@@ -38,6 +38,13 @@ class Settings:
         Who is recorded as acting; the login name by default.
     goals : str
         A file of goals used when `validate` is given none.
+    gates : str
+        A file of goals that every verdict must meet, beside those it is given; `promote` refuses
+        a verdict that was reached without them.
+    metrics : str
+        A Python file whose functions are metrics that goals may name.
+    approval : int
+        How many people it takes to promote: with 2, a second one has to approve.
     snapshot_mb : int
         Datasets up to this size (MB in memory) are kept whole with their record.
     capture : bool
@@ -61,6 +68,9 @@ class Settings:
     notebooks: Path
     actor: str
     goals: str = ""
+    gates: str = ""
+    metrics: str = ""
+    approval: int = 1
     snapshot_mb: int = 500
     capture: bool = True
     watts_per_core: float = 12.0
@@ -113,6 +123,9 @@ def load(start: Path | None = None, **arguments: Any) -> Settings:
             notebooks=path("notebooks", root / "executed"),
             actor=str(given.get("actor") or getpass.getuser()),
             goals=str(given.get("goals", "")),
+            gates=str(given.get("gates", "")),
+            metrics=str(given.get("metrics", "")),
+            approval=_at_least_one("approval", given),
             snapshot_mb=int(given.get("snapshot_mb", Settings.snapshot_mb)),
             capture=_boolean("capture", given.get("capture", Settings.capture)),
             watts_per_core=_not_negative("watts_per_core", given),
@@ -128,6 +141,13 @@ def _not_negative(name: str, given: Mapping[str, Any]) -> float:
     number = float(given.get(name, getattr(Settings, name)))
     if not 0 <= number < math.inf:
         raise ValueError(f"{name} = {number} (a number from 0)")
+    return number
+
+
+def _at_least_one(name: str, given: Mapping[str, Any]) -> int:
+    number = int(given.get(name, getattr(Settings, name)))
+    if number < 1:
+        raise ValueError(f"{name} = {number} (a whole number from 1)")
     return number
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mlops_magics.goals.judging import Subject
+from mlops_magics.goals.subject import Subject
 
 
 def subject(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         samples,
         scorers,
         statistics,
+        subject,
         units,
     )
 
@@ -50,6 +51,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "samples",
         "scorers",
         "statistics",
+        "subject",
         "units",
     ],
 )

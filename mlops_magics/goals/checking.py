@@ -60,7 +60,7 @@ def build(tree: Tree[Token], line: str, number: int) -> Goal:
         column=column,
         params=params,
         by=by,
-        gap=gap is not None,
+        spread="" if gap is None else "gap",
         level=level,
         line=number,
     )

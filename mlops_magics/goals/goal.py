@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Comparator = Literal[">=", ">", "<=", "<"]
+Spread = Literal["", "gap", "ratio", "drop"]
 
 #: The column that stands for every column.
 EVERY = "*"
@@ -31,7 +32,14 @@ class Goal:
     params : tuple of (str, float or str)
         The metric's own parameters.
     by : str or None
-        The column whose groups are judged one by one or, with `gap`, against each other.
+        The column whose groups are judged one by one or, with `spread`, against each other.
+    spread : str
+        ``gap``: the largest of the groups' values less the smallest; ``ratio``: the smallest
+        divided by the largest; ``drop``: by how much the value is worse `under` what is done to
+        the inputs. ``""``: the value itself.
+    under : tuple of (str, float) or None
+        What is done to the inputs before the model is asked, and how much of it:
+        ``("noise", 0.1)``, ``("missing", 0.2)``.
     level : float or None
         With ``with 95%``: the confidence at which the goal must hold, 0.95.
     line : int
@@ -47,7 +55,8 @@ class Goal:
     column: str | None = None
     params: tuple[tuple[str, float | str], ...] = ()
     by: str | None = None
-    gap: bool = False
+    spread: Spread = ""
+    under: tuple[str, float] | None = None
     level: float | None = None
     line: int = 1
 

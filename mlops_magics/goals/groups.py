@@ -85,7 +85,7 @@ def judge(
     large = [g for g in groups if g not in small]
     unmeasured = {g.label: _too_small(g) for g in small if not (allow_small and not len(g.rows))}
     left_out = [g.label for g in small if allow_small]
-    decide = _gap if goal.gap else _every
+    decide = _gap if goal.spread == "gap" else _every
     judged = decide(goal, rows, reference, large, unmeasured, bootstrap, against)
     if left_out:
         note = f" Left out, being empty: {', '.join(left_out)}."

@@ -13,96 +13,17 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from collections.abc import Iterable
+from dataclasses import replace
 
 from mlops_magics.errors import MlopsError
-from mlops_magics.goals import answers, groups, latency, metrics, statistics, units
+from mlops_magics.goals import answers, groups, metrics, statistics, units
 from mlops_magics.goals.answers import Bootstrap, Judged, not_measured
 from mlops_magics.goals.goal import EVERY, Goal
 from mlops_magics.goals.measurements import Measurement
-from mlops_magics.goals.samples import Floats, Sample, Undefined, distinct, shown
+from mlops_magics.goals.samples import Sample, Undefined
+from mlops_magics.goals.subject import Subject
 from mlops_magics.records import GoalResult
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """What is judged: a model on rows whose truth is known, or the facts of a service.
-
-    Attributes
-    ----------
-    name : str
-        As it is called in reasons.
-    sample : Sample or None
-        Truth and answers; ``None`` where no labels are known.
-    features : DataFrame or None
-        The columns of the same rows, from which groups are taken.
-    inputs : DataFrame or None
-        The same rows as the model takes them; `features` by default.
-    predict : callable or None
-        Asked with one row of `inputs` at a time for the latency.
-    facts : mapping
-        What was measured elsewhere, in base units (seconds, bytes, shares): ``model_size``,
-        ``p95_latency``, ``error_rate``, ``drift(Income)``, ``missing(Income)``, ``requests``…
-    unknown : mapping
-        Why a fact is not there, by the same names; by the metric's name for all its columns.
-    problem : str
-        Why the model's answers can't be had, where they can't.
-    """
-
-    name: str = "the model"
-    sample: Sample | None = None
-    features: pd.DataFrame | None = None
-    inputs: pd.DataFrame | None = None
-    predict: Callable[[pd.DataFrame], Any] | None = None
-    facts: Mapping[str, float] = field(default_factory=dict)
-    unknown: Mapping[str, str] = field(default_factory=dict)
-    problem: str = ""
-
-    @cached_property
-    def latencies(self) -> Floats:
-        """Seconds of single-row answers, measured once.
-
-        Raises
-        ------
-        Undefined
-            If the model can't be asked.
-        """
-        inputs = self.features if self.inputs is None else self.inputs
-        if self.predict is None or inputs is None:
-            raise Undefined(self.problem or "there is no model to ask")
-        return latency.measure(self.predict, inputs)
-
-    def answers(self) -> Sample:
-        """Truth and answers, if there are any to judge.
-
-        Raises
-        ------
-        Undefined
-            If not; says why.
-        """
-        if self.problem or self.sample is None:
-            raise Undefined(self.problem or "no labels were given")
-        problem = self.sample.problem()
-        if problem:
-            raise Undefined(problem)
-        known = self.sample.classes
-        if known is not None:
-            unseen = [v for v in distinct(self.sample.y_true) if not (known == v).any()]
-            if unseen:
-                raise Undefined(
-                    f"the data has the class{'es' if len(unseen) > 1 else ''} "
-                    f"{', '.join(map(shown, unseen[:5]))}, which {self.name} does not know: "
-                    f"it knows {', '.join(map(shown, known[:5]))}"
-                )
-        return self.sample
 
 
 def judge(
@@ -177,8 +98,17 @@ def _is_fact(goal: Goal, subject: Subject) -> bool:
     return subject.sample is None and plain and goal.metric in subject.facts
 
 
-def _key(goal: Goal, metric: metrics.Metric) -> str:
-    return metric.key(goal.column) if isinstance(metric, Measurement) else metric.name
+def _measured(goal: Goal, metric: metrics.Metric, subject: Subject) -> tuple[float, str]:
+    """A fact and how it came about.
+
+    Raises
+    ------
+    Undefined
+        If it is not known.
+    """
+    if isinstance(metric, Measurement):
+        return metric.measured(subject, goal.column, dict(goal.params))
+    return subject.fact(metric.name, metric.name), ""
 
 
 def _called(goal: Goal, reference: Subject | None) -> str:
@@ -195,7 +125,7 @@ def _of(reference: Subject) -> Sample:
 def _without_champion(goal: Goal, subject: Subject, metric: metrics.Metric) -> Judged:
     """There is none: passes if the model itself can be measured."""
     if isinstance(metric, Measurement):
-        value: float | None = _measured(metric, _key(goal, metric), subject)[0]
+        value: float | None = metric.measured(subject, goal.column, dict(goal.params))[0]
     else:
         rows = subject.answers()
         value = None if goal.by else metric.value(rows, **dict(goal.params))
@@ -207,11 +137,11 @@ def _fact(
 ) -> Judged:
     if goal.column == EVERY:
         return _every_column(goal, metric, subject)
-    value, how = _measured(metric, _key(goal, metric), subject)
+    value, how = _measured(goal, metric, subject)
     bound = goal.bound
     beside = ""
     if reference is not None:
-        its, _ = _measured(metric, _key(goal, metric), reference)
+        its, _ = _measured(goal, metric, reference)
         bound = its + goal.bound
         beside = f", {units.show(its, goal.unit)} being {_called(goal, reference)}'s"
     passed = goal.holds(value, bound)
@@ -247,7 +177,7 @@ def _every_column(goal: Goal, metric: metrics.Metric, subject: Subject) -> Judge
 
 def _one(goal: Goal, metric: metrics.Metric, key: str, subject: Subject) -> Judged:
     try:
-        value, _ = _measured(metric, key, subject)
+        value = subject.fact(key, metric.name)
     except Undefined as error:
         return not_measured(str(error))
     passed = goal.holds(value)
@@ -258,24 +188,3 @@ def _one(goal: Goal, metric: metrics.Metric, key: str, subject: Subject) -> Judg
         value=value,
         slack=answers.slack(goal, value),
     )
-
-
-def _measured(metric: metrics.Metric, key: str, subject: Subject) -> tuple[float, str]:
-    """A fact and how it came about.
-
-    Raises
-    ------
-    Undefined
-        If it is not known.
-    """
-    value = subject.facts.get(key)
-    if value is not None and np.isfinite(value):
-        return float(value), ""
-    if key in subject.unknown or metric.name in subject.unknown:
-        raise Undefined(subject.unknown.get(key, subject.unknown.get(metric.name, "")))
-    if isinstance(metric, Measurement) and metric.quantile:
-        taken = subject.latencies
-        return float(np.quantile(taken, metric.quantile)), latency.how(taken)
-    if key == "rows" and subject.sample is not None:
-        return float(subject.sample.rows), ""
-    raise Undefined(f"{key} is not known here")

@@ -1,17 +1,23 @@
 """Metrics that come from measuring, not from labels: latency, size, drift, counts.
 
-Their values are facts of the subject that is judged (`mlops_magics.goals.judging.Subject`), in
+Their values are facts of the subject that is judged (`mlops_magics.goals.subject.Subject`), in
 base units: seconds, bytes, shares.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from numpy.typing import ArrayLike
 
+from mlops_magics.goals import latency
 from mlops_magics.goals.metrics import Metric
 from mlops_magics.goals.samples import Undefined
+
+if TYPE_CHECKING:
+    from mlops_magics.goals.subject import Subject
 
 
 class Measurement(Metric):
@@ -19,8 +25,18 @@ class Measurement(Metric):
 
     needs = "measurement"
     greater_is_better = False
-    #: Quantile of the latency that this is; 0 for what is no latency.
-    quantile: ClassVar[float] = 0.0
+
+    def measured(
+        self, subject: Subject, column: str | None, params: Mapping[str, Any]
+    ) -> tuple[float, str]:
+        """The figure in its base unit, and in words how it came about, where that is not plain.
+
+        Raises
+        ------
+        Undefined
+            If it is not known; says why.
+        """
+        return subject.fact(self.key(column), self.name), ""
 
     def key(self, column: str | None) -> str:
         """Under which name the subject knows the fact: ``drift(Income)``."""
@@ -50,7 +66,17 @@ class P50Latency(Measurement):
     name = "p50_latency"
     unit = "time"
     natural_unit = "ms"
-    quantile = 0.50
+    #: Of the times that answers took.
+    quantile: ClassVar[float] = 0.50
+
+    def measured(
+        self, subject: Subject, column: str | None, params: Mapping[str, Any]
+    ) -> tuple[float, str]:
+        """See `Measurement`; measured here unless a service's record has it."""
+        if self.name in subject.facts or self.name in subject.unknown:
+            return super().measured(subject, column, params)
+        taken = subject.latencies
+        return float(np.quantile(taken, self.quantile)), latency.how(taken)
 
 
 class P95Latency(P50Latency):
@@ -82,11 +108,21 @@ class Rows(Measurement):
     greater_is_better = True
     has_reference = False
 
+    def measured(
+        self, subject: Subject, column: str | None, params: Mapping[str, Any]
+    ) -> tuple[float, str]:
+        """See `Measurement`."""
+        if self.name not in subject.facts and subject.sample is not None:
+            return float(subject.sample.rows), ""
+        return super().measured(subject, column, params)
 
-class Requests(Rows):
+
+class Requests(Measurement):
     """How many requests came in the window of time."""
 
     name = "requests"
+    greater_is_better = True
+    has_reference = False
 
 
 class ErrorRate(Measurement):

@@ -53,6 +53,8 @@ class Metric(ABC):
     parameters: ClassVar[Mapping[str, type]] = {}
     takes_column: ClassVar[bool] = False
     has_reference: ClassVar[bool] = True
+    #: Whether it looks at the features too: the sample that it is given then has them.
+    uses_features: ClassVar[bool] = False
     natural_unit: ClassVar[str] = ""
 
     @abstractmethod

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Task = Literal["classification", "regression"]
 #: One array of any dtype; an alias because every second line needs it.
@@ -34,6 +37,9 @@ class Sample:
         In the order of the columns of `scores`; ``None`` in a regression.
     positive : object
         Of two classes, the one that counts as positive; ``None`` otherwise.
+    features : DataFrame or None
+        The columns of the same rows; only for a metric that `uses_features`, as taking rows of a
+        frame again and again costs time.
     """
 
     y_true: Array
@@ -41,6 +47,7 @@ class Sample:
     scores: Floats | None = None
     classes: Array | None = None
     positive: Any = None
+    features: pd.DataFrame | None = None
 
     @property
     def rows(self) -> int:
@@ -64,6 +71,7 @@ class Sample:
             y_true=self.y_true[rows],
             predictions=self.predictions[rows],
             scores=None if self.scores is None else self.scores[rows],
+            features=None if self.features is None else self.features.iloc[rows],
         )
 
     def problem(self) -> str:

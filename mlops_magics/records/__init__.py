@@ -7,11 +7,13 @@ that facts never depend on how they look.
 
 from mlops_magics.records.base import RENDERERS, SCHEMA_VERSION, Record, jsonable, now
 from mlops_magics.records.data import Column, Dataset
+from mlops_magics.records.explanations import Explanation
 from mlops_magics.records.notebooks import Execution, Retraining, Verification
 from mlops_magics.records.operations import Deployment, Monitoring, Package, Prediction
 from mlops_magics.records.overview import Check, Demo, Diagnosis, Overview, Written
+from mlops_magics.records.promotions import History, Promotion, Rollback
 from mlops_magics.records.runs import Changes, Comparison, Logged, Reproduction, Run, Tuning
-from mlops_magics.records.verdicts import GoalResult, History, Promotion, Verdict
+from mlops_magics.records.verdicts import DataCheck, GoalResult, Verdict
 
 __all__ = [
     "RENDERERS",
@@ -20,11 +22,13 @@ __all__ = [
     "Check",
     "Column",
     "Comparison",
+    "DataCheck",
     "Dataset",
     "Demo",
     "Deployment",
     "Diagnosis",
     "Execution",
+    "Explanation",
     "GoalResult",
     "History",
     "Logged",
@@ -36,6 +40,7 @@ __all__ = [
     "Record",
     "Reproduction",
     "Retraining",
+    "Rollback",
     "Run",
     "Tuning",
     "Verdict",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from mlops_magics.goals.judging import Subject
+    from mlops_magics.goals.subject import Subject
     from mlops_magics.verbs.judged_rows import Rows
 
 
@@ -125,7 +125,7 @@ def subject(
 
     `facts` and `unknown` are what else is known and not known, as `Subject` has them.
     """
-    from mlops_magics.goals.judging import Subject
+    from mlops_magics.goals.subject import Subject
 
     features = rows.features
     known = {"model_size": float(asked.size)} if asked.size is not None else {}

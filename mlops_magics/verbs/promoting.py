@@ -7,6 +7,7 @@ from typing import Annotated
 from mlops_magics import records, settings, store
 from mlops_magics.errors import Refused, WrongUsage
 from mlops_magics.records import History, Promotion
+from mlops_magics.verbs import freshness
 from mlops_magics.verbs.declaration import Model, verb
 from mlops_magics.verbs.options import Option
 from mlops_magics.verbs.steps import step
@@ -47,7 +48,7 @@ def promote(
     if not isinstance(model, str):
         raise WrongUsage("Only a registered version can be promoted.", "Name it: credit@candidate.")
     version = store.versions.resolve(model)
-    objection = _objection(version)
+    objection = freshness.objection(version)
     if objection and not override.strip():
         raise Refused(
             f"{version.ref} is not promoted: {objection}.",
@@ -89,16 +90,6 @@ def promote(
             "overridden": record.overridden or None,
         }
     return record
-
-
-def _objection(version: store.versions.Version) -> str:
-    """Why a version may not be promoted; empty when nothing stands against it."""
-    if "mlops.verdict" not in version.tags:
-        return "it has not been validated"
-    if version.tags.get("mlops.verdict.passed", "").lower() != "true":
-        return "its verdict is failed"
-    judged = version.tags.get("mlops.verdict.model_digest", version.digest)
-    return "" if judged == version.digest else "the model was changed after its verdict"
 
 
 @verb()

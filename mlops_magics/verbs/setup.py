@@ -38,6 +38,15 @@ _FILE = """\
 # Goals that `validate` uses when it is given none.
 # goals = "goals.txt"
 
+# Goals that every verdict must meet besides, and that `promote` insists on.
+# gates = "gates.txt"
+
+# A Python file whose functions are metrics that goals may name.
+# metrics = "metrics.py"
+
+# How many people it takes to promote a version.
+# approval = 1
+
 # Datasets up to this size in memory (MB) are kept whole with their record.
 # snapshot_mb = 500
 

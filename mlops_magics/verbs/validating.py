@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlops_magics.goals.goal import Goal
-    from mlops_magics.goals.judging import Subject
+    from mlops_magics.goals.subject import Subject
     from mlops_magics.store.versions import Version
 
 log = logging.getLogger("mlops_magics")
@@ -162,7 +162,7 @@ class _Judge:
             return evaluation.subject(evaluation.of_version(champion), self.rows)
         except MlopsError as error:
             # It exists and can't be had: that is no reason to pass.
-            return language.judging.Subject(name=champion.ref, problem=str(error).rstrip("."))
+            return language.subject.Subject(name=champion.ref, problem=str(error).rstrip("."))
 
     def _baseline(self, subject: Subject) -> Subject | None:
         training = self.rows.training
@@ -174,7 +174,7 @@ class _Judge:
             seen = store.datasets.frames(training)[0][training.target]
         nothing = language.baselines.knowing_nothing(subject.sample, seen)
         name = "that knows nothing of the features"
-        return language.judging.Subject(name=name, sample=nothing, features=self.rows.frame)
+        return language.subject.Subject(name=name, sample=nothing, features=self.rows.frame)
 
     def _drift(self, asked: Asked) -> tuple[dict[str, float], dict[str, str]]:
         """What goals ask about the data itself, beside the training data."""

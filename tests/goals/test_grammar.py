@@ -58,8 +58,8 @@ def test_the_whole_language_is_read() -> None:
     assert goals[1].bound == -0.005
     assert goals[1].text == "roc_auc >= champion - 0.005"
     assert goals[1].line == 4
-    assert (goals[2].by, goals[2].gap) == ("Home", False)
-    assert (goals[3].by, goals[3].gap) == ("Marital # status", True)
+    assert (goals[2].by, goals[2].spread) == ("Home", "")
+    assert (goals[3].by, goals[3].spread) == ("Marital # status", "gap")
     assert goals[4].params == (("tp", 100.0), ("fp", -20.0))
     assert (goals[5].bound, goals[5].unit) == (0.02, "ms")
     assert goals[6].bound == 50e6

@@ -12,7 +12,7 @@ import pytest
 from sklearn import metrics as sk
 
 from mlops_magics.goals import grammar, judging, latency, metrics, statistics
-from mlops_magics.goals.judging import Subject
+from mlops_magics.goals.subject import Subject
 from mlops_magics.goals.metrics import Metric
 from mlops_magics.goals.samples import Sample, sample
 from mlops_magics.records import GoalResult
