@@ -127,6 +127,10 @@ class Flavor(Reader):
         """What ranks the rows: `probabilities`, or else a decision function."""
         return self.probabilities(obj, X)
 
+    def answers(self, obj: Any, X: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        """`predict` and `scores` of the same rows; a flavor may share what both need."""
+        return self.predict(obj, X), self.scores(obj, X)
+
     def classes(self, obj: Any) -> tuple[Any, ...] | None:
         """A classifier's classes, in the order of the probabilities' columns."""
         return None
@@ -246,3 +250,7 @@ class ModelPredictor(Predictor):
     def scores(self, frame: pd.DataFrame) -> np.ndarray | None:
         """Probabilities, or a decision function."""
         return self.by.scores(self.model, frame)
+
+    def answers(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray | None]:
+        """Both at once."""
+        return self.by.answers(self.model, frame)

@@ -90,6 +90,17 @@ class SklearnFlavor(Flavor):
             found = np.asarray(obj.decision_function(X))
         return found
 
+    def answers(self, obj: Any, X: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        """A pipeline transforms once, and a forest's trees are asked once."""
+        if _is_plain_pipeline(obj):
+            for _, step in obj.steps[:-1]:
+                X = X if step in (None, "passthrough") else step.transform(X)
+            return self.answers(obj.steps[-1][1], X)
+        scores = self.scores(obj, X)
+        if scores is not None and _says_the_likeliest(obj):
+            return obj.classes_.take(scores.argmax(axis=1)), scores
+        return self.predict(obj, X), scores
+
     def classes(self, obj: Any) -> tuple[Any, ...] | None:
         """The classes of a classifier with one output; several have a list of classes each."""
         found: Any = getattr(obj, "classes_", None)
@@ -170,3 +181,20 @@ def _learner(obj: Any) -> Any:
 
 def _is_estimator(obj: Any) -> bool:
     return plain.derives(obj, "sklearn", "BaseEstimator")
+
+
+def _is_plain_pipeline(obj: Any) -> bool:
+    """Whether it does to rows what scikit-learn's own pipeline does, and nothing besides."""
+    from sklearn import get_config
+    from sklearn.pipeline import Pipeline
+
+    routes = get_config().get("enable_metadata_routing", False)
+    return type(obj) is Pipeline and not routes and hasattr(obj.steps[-1][1], "predict")
+
+
+def _says_the_likeliest(obj: Any) -> bool:
+    """Whether ``predict`` is by scikit-learn's own definition the class of highest probability."""
+    from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+
+    one = type(obj) in (RandomForestClassifier, ExtraTreesClassifier)
+    return one and hasattr(obj.classes_, "take")

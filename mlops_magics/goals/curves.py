@@ -58,7 +58,11 @@ def curves(
           predicted) of rows evenly spread over the order of the predictions, and ``quantiles``,
           pairs of share of rows and residual.
     """
-    rows = sample(task, y_true, predictions, scores, classes, positive)
+    return of_sample(sample(task, y_true, predictions, scores, classes, positive))
+
+
+def of_sample(rows: Sample) -> dict[str, Any]:
+    """The curves of answers that are a sample already; as `curves`."""
     rows = rows.take(~missing(rows.y_true))
     found: dict[str, Any] = {"rows": rows.rows}
     if rows.problem():

@@ -14,10 +14,13 @@ from typing import Any
 
 SCHEMA_VERSION = 1
 
-#: MIME type → the function that renders a record so, as ``module:function``.
+#: MIME type → the function that renders a record so, as ``module:function``; and ``page``, a whole
+#: HTML page, and ``pictures``, its figures as files of their own (name → SVG).
 RENDERERS = {
     "text/plain": "mlops_magics.doors.views:text",
     "text/html": "mlops_magics.doors.views:html",
+    "page": "mlops_magics.doors.views:page",
+    "pictures": "mlops_magics.doors.views:pictures",
 }
 
 

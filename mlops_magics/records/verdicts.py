@@ -36,6 +36,8 @@ class GoalResult:
         test; and the same, corrected for the number of tests in this verdict.
     groups : tuple of mapping
         With ``by``: ``group``, ``rows``, ``value``, ``interval``, ``passed``, ``reason`` of each.
+    gate : bool
+        Whether it is one of those that are judged in any case.
     """
 
     text: str
@@ -53,6 +55,7 @@ class GoalResult:
     p: float | None = None
     adjusted_p: float | None = None
     groups: tuple[Mapping[str, Any], ...] = ()
+    gate: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,8 @@ class DataCheck:
         What to do about it; empty when it is well.
     facts : mapping
         The figures behind it.
+    waived_by : str
+        Who let it pass; empty where nobody had to.
     """
 
     name: str
@@ -78,6 +83,7 @@ class DataCheck:
     found: str
     remedy: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    waived_by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,16 +96,28 @@ class Verdict(Record):
         Every goal was met and no check of the data failed.
     against : str or None
         The version that ``champion`` stood for.
+    vs : str
+        The alias or the version that ``champion`` was to stand for, if a goal compares with it.
+    origin : str
+        Where `dataset` is found again: ``dataset`` (prepared under that name), ``file``, or
+        ``memory`` (nowhere).
     checks : tuple of DataCheck
         What was looked at in the data first.
     multiplicity : str
         How the number of tests was accounted for, in one sentence.
     gates, gates_digest : str
-        The file of goals that are judged in any case, and its content's digest.
+        The file of goals that are judged in any case, and the digest of what it asks; of several,
+        one after the other.
+    functions : mapping
+        The metrics that are no part of this package or a plugin, by name: ``where`` they were
+        defined, their ``source``, and whether they stood in the settings' ``file``.
     machine : str
         Where latency and memory were measured.
     curves : mapping
-        ROC, precision and recall, calibration or residuals, as `goals.curves` gives them.
+        ROC, precision and recall, calibration or residuals: kind → model → points, as
+        `goals.curves` gives them.
+    at : str
+        When, in UTC.
     """
 
     model: str
@@ -107,7 +125,9 @@ class Verdict(Record):
     goals: tuple[GoalResult, ...]
     run_id: str = ""
     against: str | None = None
+    vs: str = ""
     dataset: str = ""
+    origin: str = ""
     dataset_digest: str = ""
     model_digest: str = ""
     rows: int = 0
@@ -115,8 +135,10 @@ class Verdict(Record):
     multiplicity: str = ""
     gates: str = ""
     gates_digest: str = ""
+    functions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     machine: str = ""
     curves: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    at: str = ""
 
     @property
     def exit_code(self) -> int:

@@ -62,16 +62,29 @@ def load(ref: Any) -> Found:
     NotIntact
         If a dataset is not any more what was recorded.
     """
+    if (dataset := named(ref)) is not None:
+        return Found(frame(dataset), dataset.source, dataset)
+    return Found(tables.read(ref), tables.describe_source(ref))
+
+
+def named(ref: Any) -> Dataset | None:
+    """The record of the dataset that `ref` names or is; its rows are not read.
+
+    ``None`` where `ref` is a file, or data itself.
+
+    Raises
+    ------
+    UnknownName
+        If there is neither such a file nor such a dataset; with the nearest of both.
+    """
     if isinstance(ref, str) and _may_be_name(ref):
         known = names()
         if ref not in known:
             raise UnknownName(
                 "file, prepared dataset or variable", ref, [*known, *tables.nearby(Path.cwd())]
             )
-        ref = find(ref)
-    if isinstance(ref, Dataset):
-        return Found(frame(ref), ref.source, ref)
-    return Found(tables.read(ref), tables.describe_source(ref))
+        return find(ref)
+    return ref if isinstance(ref, Dataset) else None
 
 
 def _may_be_name(ref: str) -> bool:

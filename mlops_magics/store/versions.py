@@ -218,6 +218,16 @@ def tag(version: Version, key: str, value: Any) -> None:
     runs.connect().set_model_version_tag(version.name, str(version.number), key, str(value))
 
 
+def untag(version: Version, key: str) -> None:
+    """Take a tag from a version; nothing happens if it has none of that name."""
+    with runs.reaching("take a tag away") as client:
+        try:
+            client.delete_model_version_tag(version.name, str(version.number), key)
+        except MlflowException as error:
+            if not runs.is_missing(error):
+                raise
+
+
 def set_alias(name: str, alias: str, number: int) -> None:
     """Point an alias at a version; who and why is `store.history`'s business."""
     if not re.fullmatch(r"[A-Za-z][\w\-]*", alias) or re.fullmatch(r"v\d+|latest", alias):

@@ -1,21 +1,19 @@
-"""A model that is asked, and its answers beside the truth."""
+"""A model that is asked, wherever it comes from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from mlops_magics import evidence, flavors, goals, store
+from mlops_magics import flavors, store
 from mlops_magics.errors import MlopsError, UnknownName, WrongUsage
 from mlops_magics.records import Record
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-
-    from mlops_magics.goals.subject import Subject
-    from mlops_magics.verbs.judged_rows import Rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,18 +24,21 @@ class Asked:
     ----------
     columns : tuple of str
         The features it takes, in order; empty when it takes whatever it is given.
-    size : int or None
-        Bytes of its files; ``None`` for a model in memory.
+    path : Path or None
+        The folder of its files; ``None`` for a model in memory.
+    answers : callable
+        Rows → predictions, and what ranks them (probabilities, else a decision function), at once.
     """
 
     name: str
     predict: Callable[[pd.DataFrame], np.ndarray[Any, Any]]
     probabilities: Callable[[pd.DataFrame], np.ndarray[Any, Any] | None]
+    answers: Callable[[pd.DataFrame], tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]]
     task: str
     classes: Any = None
     columns: tuple[str, ...] = ()
     version: store.versions.Version | None = None
-    size: int | None = None
+    path: Path | None = None
 
 
 def reference_of(model: Any) -> str | None:
@@ -67,19 +68,30 @@ def of_version(version: store.versions.Version) -> Asked:
     ------
     NotIntact
         If the files were changed.
+    MlopsError
+        If it can't be loaded here.
     """
     path = store.versions.local_path(version)
-    predictor = flavors.load(path)
+    try:
+        predictor = flavors.load(path)
+    except MlopsError:
+        raise
+    except Exception as error:  # unpickling runs the code of others
+        raise MlopsError(
+            f"{version.ref} can't be loaded: {type(error).__name__}: {first_line(error)}.",
+            "Are the libraries those that it was trained with? `changes` and its lock tell.",
+        ) from error
     names = tuple(c.name for c in predictor.columns if c.name)
     return Asked(
         name=version.ref,
         predict=predictor.predict,
         probabilities=predictor.scores,
+        answers=predictor.answers,
         task=predictor.task,
         classes=predictor.classes,
         columns=names if len(names) == len(predictor.columns) else (),
         version=version,
-        size=sum(f.stat().st_size for f in path.rglob("*") if f.is_file()),
+        path=path,
     )
 
 
@@ -109,52 +121,11 @@ def of_object(model: Any) -> Asked:
         name=type(model).__name__,
         predict=predictor.predict,
         probabilities=predictor.scores,
+        answers=predictor.answers,
         task=predictor.task,
         classes=predictor.classes,
         columns=flavor.columns(model),
     )
-
-
-def subject(
-    asked: Asked,
-    rows: Rows,
-    facts: Mapping[str, float] | None = None,
-    unknown: Mapping[str, str] | None = None,
-) -> Subject:
-    """The model's answers to the rows, as goals judge them; what goes wrong is said in it.
-
-    `facts` and `unknown` are what else is known and not known, as `Subject` has them.
-    """
-    from mlops_magics.goals.subject import Subject
-
-    features = rows.features
-    known = {"model_size": float(asked.size)} if asked.size is not None else {}
-    no_size = {} if known else {"model_size": "only a saved model has files"}
-    base: dict[str, Any] = {
-        "name": asked.name,
-        "features": rows.frame,
-        "facts": {**known, "rows": float(len(features)), **(facts or {})},
-        "unknown": {**no_size, **(unknown or {})},
-    }
-    lacking = [c for c in asked.columns if c not in features.columns]
-    if lacking:
-        what = "column" if len(lacking) == 1 else "columns"
-        return Subject(
-            **base,
-            problem=f"the data lacks the {what} {', '.join(lacking[:5])}, which {asked.name} needs",
-        )
-    X = inputs(asked, rows.frame, rows.target)
-    base |= {"inputs": X, "predict": asked.predict}
-    if not rows.target:
-        return Subject(**base, problem="the data has no target to compare with")
-    try:
-        sample = _answers(asked, X, rows)
-    except MlopsError as error:
-        return Subject(**base, problem=str(error).rstrip("."))
-    except Exception as error:  # the model is the user's code, and so is the data
-        first = (str(error).splitlines() or [""])[0]
-        return Subject(**base, problem=f"{asked.name} raised {type(error).__name__}: {first}")
-    return Subject(**base, sample=sample)
 
 
 def inputs(asked: Asked, frame: pd.DataFrame, target: str) -> pd.DataFrame:
@@ -164,27 +135,9 @@ def inputs(asked: Asked, frame: pd.DataFrame, target: str) -> pd.DataFrame:
     return frame.drop(columns=[target], errors="ignore")
 
 
-def _answers(asked: Asked, X: pd.DataFrame, rows: Rows) -> Any:
-    import numpy as np
-
-    if asked.task not in ("classification", "regression"):
-        raise WrongUsage(f"{asked.name} neither classifies nor predicts numbers")
-    said = np.asarray(asked.predict(X))
-    if said.shape[:1] != (len(X),) or said.size != len(X):
-        raise WrongUsage(f"{asked.name} answered {len(X)} rows with an array of shape {said.shape}")
-    truth = rows.frame[rows.target]
-    if asked.task == "regression" and evidence.columns.type_of(truth) not in ("integer", "number"):
-        raise WrongUsage(
-            f"{asked.name} predicts numbers, and the target {rows.target!r} holds none"
-        )
-    return goals.samples.sample(
-        cast(Any, asked.task),
-        truth,
-        said,
-        asked.probabilities(X) if asked.task == "classification" else None,
-        asked.classes,
-        rows.positive,
-    )
+def first_line(error: BaseException) -> str:
+    """The first line of what an exception says, without its full stop."""
+    return (str(error).splitlines() or [""])[0].rstrip(".")
 
 
 def champion_of(version: store.versions.Version, vs: str) -> store.versions.Version | None:

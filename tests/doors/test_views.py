@@ -96,6 +96,26 @@ def example(name: str, hint: Any) -> Any:
     for part, value in {
         "GoalResult": (
             records.GoalResult(text=HOSTILE + " >= 0.5", value=0.7, passed=True, reason=HOSTILE),
+            records.GoalResult(
+                text=f"{HOSTILE} >= champion by {HOSTILE}",
+                value=0.7,
+                passed=False,
+                interval=(-0.1, 0.2),
+                reason=HOSTILE,
+                metric=HOSTILE,
+                comparator=">=",
+                unit=HOSTILE,
+                bound=0.5,
+                champion=0.6,
+                groups=(
+                    {"group": HOSTILE, "rows": 40, "value": 0.5, "interval": [0.4, 0.6]},
+                    {"group": "few", "rows": 3, "value": None, "reason": HOSTILE},
+                ),
+            ),
+        ),
+        "DataCheck": (
+            records.DataCheck(name=HOSTILE, status="failed", found=HOSTILE, remedy=HOSTILE),
+            records.DataCheck(name=HOSTILE, status="waived", found=HOSTILE, waived_by=HOSTILE),
         ),
         "Deployment, ...": (filled(records.Deployment),) if "Deployment, ..." in text else (),
         "Column": (records.Column(name=HOSTILE, type=HOSTILE),),

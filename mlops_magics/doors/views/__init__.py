@@ -22,3 +22,17 @@ def html(record: Record) -> str:
     from mlops_magics.doors.views import as_html, registry
 
     return as_html.render(registry.card(record))
+
+
+def page(record: Record) -> str:
+    """A record as a page of its own: no script, nothing is loaded from elsewhere."""
+    from mlops_magics.doors.views import pages
+
+    return pages.page(record)
+
+
+def pictures(record: Record) -> dict[str, str]:
+    """The figures of a record, each an SVG file of its own: name → content."""
+    from mlops_magics.doors.views import pages
+
+    return pages.pictures(record)

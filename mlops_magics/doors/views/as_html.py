@@ -6,7 +6,18 @@ from html import escape
 from typing import Any
 
 from mlops_magics.doors.views import charts, svg
-from mlops_magics.doors.views.card import Bars, Card, Diff, Meter, Spark, Status, Table, show
+from mlops_magics.doors.views.card import (
+    Bars,
+    Card,
+    Diff,
+    Fold,
+    Meter,
+    Panel,
+    Spark,
+    Status,
+    Table,
+    show,
+)
 
 # Colours are taken from the text around, so the card fits any theme; the two tones have enough
 # contrast on white and on black.
@@ -39,6 +50,8 @@ white-space:nowrap}
 .mlops svg .was{stroke:currentColor;stroke-width:2;fill:none}
 .mlops svg .base{stroke:currentColor;opacity:.3;fill:none}
 .mlops svg .span{stroke:#4c83d6;stroke-width:4;fill:none;opacity:.6}
+.mlops svg .right{fill:#1a8a4a;opacity:.14}
+.mlops details{margin:6px 0}.mlops summary{cursor:pointer;font-size:13px}
 .mlops svg .goal{stroke:currentColor;stroke-width:2;stroke-dasharray:3 2;fill:none}
 .mlops svg .course{stroke:#4c83d6;stroke-width:1.5;fill:none}
 .mlops svg .dot{fill:#4c83d6;stroke:currentColor;stroke-width:1}
@@ -71,11 +84,25 @@ def body(card: Card) -> str:
         rows = "".join(f"<dt>{escape(k)}</dt><dd>{_cell(v)}</dd>" for k, v in card.facts.items())
         parts.append(f"<dl>{rows}</dl>")
     parts += [_table(table) for table in card.tables if table.rows]
-    parts += [_diff(b) if isinstance(b, Diff) else charts.panel(b) for b in card.below]
+    parts += [_below(part) for part in card.below]
     parts += [f'<p class="note">{escape(note)}</p>' for note in card.notes]
     if card.small:
         parts.append(f'<p class="small">{escape(card.small)}</p>')
     return "".join(parts)
+
+
+def _below(part: Panel | Diff | Fold | Table) -> str:
+    if isinstance(part, Table):
+        return _table(part)
+    if isinstance(part, Diff):
+        return _diff(part)
+    if isinstance(part, Panel):
+        return charts.panel(part)
+    pill = f"{_status(part.status)} " if part.status else ""
+    return (
+        f"<details{' open' if part.opened else ''}><summary>{pill}{escape(part.title)}</summary>"
+        f"{''.join(map(_below, part.parts))}</details>"
+    )
 
 
 def _table(table: Table) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from mlops_magics.doors.views.card import Bars, Card, Diff, Meter, Spark, Table, show
+from mlops_magics.doors.views.card import Bars, Card, Diff, Fold, Meter, Spark, Table, show
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
@@ -45,6 +45,12 @@ def render(card: Card, width: int = 110) -> str:
             console.print(Text(f"\n  {part.title}"), soft_wrap=True)
             for line in part.text.splitlines():
                 console.print(Text(f"    {line}"), soft_wrap=True)
+        elif isinstance(part, Fold):
+            sign = f"{part.status.sign} " if part.status else ""
+            console.print(Text(f"\n  {sign}{part.title}"), soft_wrap=True)
+            for table in part.parts:
+                if isinstance(table, Table) and table.rows:
+                    _print_table(console, table)
     for note in card.notes:
         console.print(Text(f"  ! {note}"), soft_wrap=True)
     if card.small:

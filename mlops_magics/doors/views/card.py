@@ -34,13 +34,17 @@ class Bars:
 
 @dataclass(frozen=True)
 class Meter:
-    """A value with its interval against a threshold, all in one unit."""
+    """A value with its interval against a threshold, all in one unit.
+
+    `at_least` says which side of the threshold is the right one; ``None`` where neither is.
+    """
 
     value: float
     threshold: float | None = None
     interval: tuple[float, float] | None = None
     low: float = 0.0
     high: float = 1.0
+    at_least: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -107,11 +111,28 @@ class Parallel:
 
 
 @dataclass(frozen=True)
+class Ranges:
+    """Values with their intervals, a line each, over one axis; `bound` is what they are held to.
+
+    Attributes
+    ----------
+    rows : sequence of (str, float or None, (float, float) or None, Status)
+        What it is, its value, its interval, and how it is judged.
+    """
+
+    title: str
+    axis: Axis
+    rows: Sequence[tuple[str, float | None, tuple[float, float] | None, Status]]
+    bound: float | None = None
+    at_least: bool | None = None
+
+
+@dataclass(frozen=True)
 class Panel:
     """Figures side by side under one heading, with one legend for all."""
 
     title: str
-    figures: Sequence[Chart | Parallel]
+    figures: Sequence[Chart | Parallel | Ranges]
 
 
 @dataclass(frozen=True)
@@ -123,8 +144,18 @@ class Diff:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """Figures and tables that unfold at a click, without a script."""
+
+    title: str
+    parts: Sequence[Panel | Table]
+    status: Status | None = None
+    opened: bool = False
+
+
+@dataclass(frozen=True)
 class Card:
-    """One record as it is shown; figures and diffs stand `below` its tables."""
+    """One record as it is shown; figures, diffs and what unfolds stand `below` its tables."""
 
     kind: str
     title: str
@@ -134,7 +165,7 @@ class Card:
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
     small: str = ""
-    below: Sequence[Panel | Diff] = ()
+    below: Sequence[Panel | Diff | Fold] = ()
 
 
 def show(value: Any) -> str:

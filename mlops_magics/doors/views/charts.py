@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from mlops_magics.doors.views.card import Axis, Chart, Panel, Parallel, Series, show
+from mlops_magics.doors.views.card import Axis, Chart, Panel, Parallel, Ranges, Series, show
 from mlops_magics.doors.views.scales import Scale, scale
 
 WIDTH, HEIGHT = 300, 216
@@ -58,20 +58,33 @@ font-size:12px}
 )
 
 
+def figure(figure: Chart | Parallel | Ranges, styles: dict[str, int]) -> str:
+    """One figure; `styles` gives the series their colours."""
+    if isinstance(figure, Ranges):
+        from mlops_magics.doors.views import ranges
+
+        return ranges.ranges(figure)
+    return chart(figure, styles) if isinstance(figure, Chart) else parallel(figure, styles)
+
+
+def labels_of(figure: Chart | Parallel | Ranges) -> list[str]:
+    """What a legend explains of it."""
+    if isinstance(figure, Ranges):
+        return []  # each line has its own label beside it
+    if isinstance(figure, Chart):
+        return [series.label for series in figure.series]
+    return [label for label, _ in figure.rows]
+
+
 def panel(panel: Panel) -> str:
     """The figures side by side, then what their lines and dots stand for."""
     labels: list[str] = []
-    for figure in panel.figures:
-        named = (
-            [s.label for s in figure.series]
-            if isinstance(figure, Chart)
-            else [label for label, _ in figure.rows]
-        )
-        labels += [n for n in named if n not in labels]
+    for shown in panel.figures:
+        labels += [n for n in labels_of(shown) if n not in labels]
     styles = {label: i % len(_COLOURS) for i, label in enumerate(filter(None, labels))}
     drawn = "".join(
         f"<figure>{f'<figcaption>{escape(f.title)}</figcaption>' if f.title else ''}"
-        f"{chart(f, styles) if isinstance(f, Chart) else parallel(f, styles)}</figure>"
+        f"{figure(f, styles)}</figure>"
         for f in panel.figures
     )
     marked = any(s.drawn != "line" for f in panel.figures if isinstance(f, Chart) for s in f.series)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlops_magics.doors.views.card import Axis, Chart, Panel, Parallel, Series, show
-from mlops_magics.records import Comparison
+from mlops_magics.records import Comparison, Verdict
 
 Row = Mapping[str, Any]
 
@@ -100,8 +100,10 @@ def _dots(
     return Chart("", axis, Axis(by), [Series("", points, "dots", tips)])
 
 
-def over_each_other(record: Comparison) -> list[Panel]:
-    """ROC, precision and recall, calibration or residuals of the best."""
+def over_each_other(
+    record: Comparison | Verdict, title: str = "The best on unseen rows"
+) -> list[Panel]:
+    """ROC, precision and recall, calibration or residuals of the models."""
     diagonal = ((0.0, 0.0), (1.0, 1.0))
     shares = [
         Chart(title, Axis(x, 0, 1), Axis(y, 0, 1), _lines(record, kind), guide)
@@ -130,13 +132,10 @@ def over_each_other(record: Comparison) -> list[Panel]:
             Chart("Residuals", Axis("predicted"), Axis(off), dots, level),
             Chart("Their distribution", Axis(off), Axis("share of rows", 0, 1), steps),
         ]
-    return [
-        Panel("The best on unseen rows", shares),
-        Panel("The best on unseen rows: residuals", errors),
-    ]
+    return [Panel(title, shares), Panel(f"{title}: residuals", errors)]
 
 
-def _lines(record: Comparison, kind: str) -> list[Series]:
+def _lines(record: Comparison | Verdict, kind: str) -> list[Series]:
     return [
         Series(label, _pairs(points), "both" if kind == "calibration" else "line")
         for label, points in record.curves[kind].items()

@@ -14,6 +14,7 @@ from mlops_magics.doors.views import (
     reports,
     reproduction,
     searches,
+    verdicts,
 )
 from mlops_magics.doors.views.card import Card
 from mlops_magics.records import Record
@@ -27,7 +28,7 @@ _VIEWS: dict[type[Record], Callable[[Any], Card]] = {
     records.Package: cards.package,
     records.Deployment: cards.deployment,
     records.Prediction: cards.prediction,
-    records.Verdict: reports.verdict,
+    records.Verdict: verdicts.verdict,
     records.Monitoring: reports.monitoring,
     records.Execution: reports.execution,
     records.Retraining: reports.retraining,

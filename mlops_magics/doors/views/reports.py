@@ -1,16 +1,15 @@
-"""Views of judgements: verdicts, monitoring, executions, retraining, verification."""
+"""Views of what came of judgements: monitoring, executions, retraining, verification."""
 
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from mlops_magics.doors.views import verdicts
 from mlops_magics.doors.views.card import (
     Bars,
     Card,
-    Meter,
     Status,
     Table,
     moment,
@@ -21,57 +20,10 @@ from mlops_magics.doors.views.card import (
 from mlops_magics.doors.views.cards import TONES
 from mlops_magics.records import (
     Execution,
-    GoalResult,
     Monitoring,
     Retraining,
-    Verdict,
     Verification,
 )
-
-
-def _passed(passed: bool) -> Status:
-    return Status("passed", "good") if passed else Status("failed", "bad")
-
-
-def _goals(goals: tuple[GoalResult, ...], title: str = "") -> Table:
-    rows = [(_passed(g.passed), g.text, g.value, _interval(g), _meter(g), g.reason) for g in goals]
-    return Table(("", "goal", "measured", "95 % interval", "", "why"), rows, title)
-
-
-def _interval(goal: GoalResult) -> str:
-    return f"{show(goal.interval[0])} … {show(goal.interval[1])}" if goal.interval else "–"
-
-
-def _meter(goal: GoalResult) -> Any:
-    """A picture for goals whose value, interval and threshold share one scale."""
-    plain = re.search(r"[<>]=?\s*(-?[\d.]+)\s*(?:with.*|by.*)?$", goal.text)
-    if goal.value is None or plain is None or not 0 <= goal.value <= 1:
-        return ""
-    threshold = float(plain[1])
-    return Meter(goal.value, threshold, goal.interval) if 0 <= threshold <= 1 else ""
-
-
-def verdict(record: Verdict) -> Card:
-    """The verdict first, then each goal with its figure, interval and reason."""
-    failed = sum(not g.passed for g in record.goals)
-    count = len(record.goals)
-    lead = f"{count - failed} of {count} goals met" if failed else f"all {count} goals met"
-    facts = {
-        "data": f"{record.dataset or 'given'}, {show(record.rows)} unseen rows",
-        **({"data content": short(record.dataset_digest)} if record.dataset_digest else {}),
-        **({"compared with": record.against} if record.against else {}),
-        **({"model content": short(record.model_digest)} if record.model_digest else {}),
-    }
-    return Card(
-        "Verdict",
-        record.model,
-        _passed(record.passed),
-        lead,
-        facts,
-        (_goals(record.goals),),
-        record.warnings,
-        f"run {record.run_id}" if record.run_id else "",
-    )
 
 
 def monitoring(record: Monitoring) -> Card:
@@ -109,7 +61,7 @@ def monitoring(record: Monitoring) -> Card:
         **({"from": moment(record.since)} if record.since else {}),
         **({"until": moment(record.until)} if record.until else {}),
     }
-    tables = (_goals(record.goals, "Thresholds"), features, service, performance)
+    tables = (verdicts.goals(record.goals, "Thresholds"), features, service, performance)
     status = Status("well", "good") if record.passed else Status("over threshold", "bad")
     return Card(
         "Monitoring",
@@ -210,7 +162,7 @@ def retraining(record: Retraining) -> Card:
         **({"champion": record.champion} if record.champion else {}),
         **({"notebook": record.execution.output} if record.execution else {}),
     }
-    goals = (_goals(record.verdict.goals, "Verdict"),) if record.verdict else ()
+    goals = (verdicts.goals(record.verdict.goals, "Verdict"),) if record.verdict else ()
     return Card(
         "Retraining",
         record.name,

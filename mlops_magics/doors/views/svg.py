@@ -53,6 +53,12 @@ def meter(picture: Meter) -> str:
         return float(6 + (WIDTH - 12) * (value - low) / span)
 
     parts = [f'<path class="base" d="M6 12h{WIDTH - 12}"/>']
+    if picture.threshold is not None and picture.at_least is not None:
+        start, end = (picture.threshold, high) if picture.at_least else (low, picture.threshold)
+        parts.append(
+            f'<rect class="right" x="{x(start):.1f}" y="4" '
+            f'width="{x(end) - x(start):.1f}" height="16"/>'
+        )
     if picture.threshold is not None:
         parts.append(f'<path class="goal" d="M{x(picture.threshold):.1f} 3v18"/>')
     if picture.interval:
