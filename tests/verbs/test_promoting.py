@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,10 +29,15 @@ def trained(names: dict[str, Any]) -> Any:
     return train
 
 
-def judged(version: store.versions.Version, passed: bool) -> None:
-    store.versions.tag(version, "mlops.verdict", version.run_id)
+def judged(version: store.versions.Version, passed: bool, digest: str = "") -> None:
+    """Leave a verdict as `validate` does, with nothing judged."""
+    verdict = {"model": version.ref, "passed": passed, "model_digest": digest or version.digest}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "verdict.json"
+        file.write_text(json.dumps(verdict), encoding="utf-8")
+        store.runs.write_file(version.run_id, file)
     store.versions.tag(version, "mlops.verdict.passed", passed)
-    store.versions.tag(version, "mlops.verdict.model_digest", version.digest)
+    store.versions.tag(version, "mlops.verdict", version.run_id)
 
 
 def test_without_a_verdict_it_refuses(trained: Any) -> None:
@@ -47,9 +55,8 @@ def test_with_a_failed_verdict_it_refuses(trained: Any) -> None:
 
 def test_a_verdict_on_other_content_does_not_count(trained: Any) -> None:
     version = trained()
-    judged(version, passed=True)
-    store.versions.tag(version, "mlops.verdict.model_digest", "sha256:of-something-else")
-    with pytest.raises(Refused, match="changed after its verdict"):
+    judged(version, passed=True, digest="sha256:of-something-else")
+    with pytest.raises(Refused, match="stale: the model was changed since"):
         mlops.promote("credit/1")
 
 
