@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 import mlops_magics
-from mlops_magics.doors import progress
+from mlops_magics.doors import ci, progress
 from mlops_magics.errors import Interrupted, MlopsError, UnknownName
 from mlops_magics.records import Record
 from mlops_magics.verbs import declaration
@@ -82,6 +82,7 @@ def show(record: Any, as_json: bool) -> int:
             "This verb needs code to run.", "For example: mlops train credit train_credit.py"
         )
     print(record.to_json() if as_json else record)
+    ci.tell(record)
     return record.exit_code
 
 

@@ -118,7 +118,7 @@ def read(path: Path, model: str) -> Gates:
         body = {"goals": text}
     tables = {k: v for k, v in body.items() if isinstance(v, dict) and k not in _KEYS}
     top = {k: v for k, v in body.items() if k not in tables}
-    problems = _problems(top, "")
+    problems = _problems(top, "", "goals, " if path.suffix == ".toml" else "")
     for table, content in tables.items():
         problems += _problems(content, f"[{table}] ")
     if problems:
@@ -139,7 +139,7 @@ def called(path: Path) -> str:
     return str(whole.relative_to(root)) if whole.is_relative_to(root) else str(whole)
 
 
-def _problems(table: Mapping[str, Any], where: str) -> list[str]:
+def _problems(table: Mapping[str, Any], where: str, goals_in: str = "goals, ") -> list[str]:
     found = []
     for key, value in table.items():
         wanted: type = str if key == "goals" else _FIXES.get(key, object)
@@ -151,7 +151,7 @@ def _problems(table: Mapping[str, Any], where: str) -> list[str]:
         elif key == "goals":
             lines = value.splitlines()
             found += [
-                f"{where}line {p.line}, column {p.column}: {p.message}\n"
+                f"{where}{goals_in}line {p.line}, column {p.column}: {p.message}\n"
                 f"    {lines[p.line - 1].strip()}"
                 for p in goals.grammar.check(value)[1]
             ]

@@ -24,6 +24,13 @@ def html(record: Record) -> str:
     return as_html.render(registry.card(record))
 
 
+def markdown(record: Record) -> str:
+    """A record as Markdown, for a page that others make."""
+    from mlops_magics.doors.views import as_markdown, registry
+
+    return as_markdown.render(registry.card(record))
+
+
 def page(record: Record) -> str:
     """A record as a page of its own: no script, nothing is loaded from elsewhere."""
     from mlops_magics.doors.views import pages

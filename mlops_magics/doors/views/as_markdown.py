@@ -1,0 +1,50 @@
+"""A card as Markdown, for the summary of a CI job."""
+
+from __future__ import annotations
+
+import re
+
+from mlops_magics.doors.views.card import Bars, Card, Fold, Meter, Spark, Table, show
+
+_PICTURES = (Bars, Meter, Spark)
+
+
+def render(card: Card) -> str:
+    """Heading, facts and tables; what is drawn stands in the tables as figures."""
+    status = f" {card.status.sign} {card.status.word}" if card.status else ""
+    parts = [f"## {card.kind} {_safe(card.title)}{status}"]
+    if card.lead:
+        parts.append(_safe(card.lead))
+    if card.facts:
+        parts.append("\n".join(f"- {_safe(k)}: {_safe(show(v))}" for k, v in card.facts.items()))
+    parts += [_table(table) for table in card.tables if table.rows]
+    for part in card.below:
+        if isinstance(part, Fold):
+            tables = "\n\n".join(_table(t) for t in part.parts if isinstance(t, Table) and t.rows)
+            parts.append(
+                f"<details><summary>{_safe(part.title)}</summary>\n\n{tables}\n\n</details>"
+            )
+    parts += [f"> {_safe(note)}" for note in card.notes]
+    parts += [_safe(card.small)] if card.small else []
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(table: Table) -> str:
+    places = [
+        i
+        for i in range(len(table.columns))
+        if not any(isinstance(row[i], _PICTURES) for row in table.rows)
+    ]
+    lines = [
+        f"| {' | '.join(_safe(table.columns[i]) or ' ' for i in places)} |",
+        f"|{' --- |' * len(places)}",
+        *(f"| {' | '.join(_safe(show(row[i])) for i in places)} |" for row in table.rows),
+    ]
+    title = f"**{_safe(table.title)}**\n\n" if table.title else ""
+    return title + "\n".join(lines)
+
+
+def _safe(text: str) -> str:
+    """Nothing from data becomes markup: neither HTML, nor a link, nor the end of a cell."""
+    flat = " ".join(text.split())
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", flat).replace("<", "&lt;").replace(">", "&gt;")
