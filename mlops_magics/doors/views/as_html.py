@@ -44,6 +44,8 @@ vertical-align:middle;background:none;max-width:420px;overflow-wrap:anywhere;whi
 .mlops td.n,.mlops th.n{text-align:right!important;font-variant-numeric:tabular-nums;
 white-space:nowrap}
 .mlops thead th{overflow-wrap:normal}
+.mlops tr.noted td{border-bottom:0;padding-bottom:0!important}
+.mlops tr.why td{max-width:none;opacity:.8;padding-top:0!important;padding-bottom:8px!important}
 .mlops .note{border-left:3px solid #b06f00;padding-left:10px;margin:6px 0}
 .mlops .small{opacity:.65;font-size:12px;overflow-wrap:anywhere}
 .mlops svg{display:block}.mlops svg .now{fill:#4c83d6;opacity:.75}
@@ -115,14 +117,20 @@ def _table(table: Table) -> str:
         f'<th scope="col"{c}>{escape(name)}</th>'
         for name, c in zip(table.columns, classes, strict=True)
     )
+    notes = [*table.notes, *[""] * (len(table.rows) - len(table.notes))]
     rows = "".join(
-        "<tr>"
+        ('<tr class="noted">' if note else "<tr>")
         + "".join(f"<td{c}>{_cell(v)}</td>" for v, c in zip(row, classes, strict=True))
         + "</tr>"
-        for row in table.rows
+        + (_row_note(note, len(table.columns)) if note else "")
+        for row, note in zip(table.rows, notes, strict=True)
     )
     caption = f"<caption>{escape(table.title)}</caption>" if table.title else ""
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _row_note(note: str, columns: int) -> str:
+    return f'<tr class="why"><td></td><td colspan="{columns - 1}">{escape(note)}</td></tr>'
 
 
 def _cell(value: Any) -> str:

@@ -41,7 +41,12 @@ def _table(table: Table) -> str:
         *(f"| {' | '.join(_safe(show(row[i])) for i in places)} |" for row in table.rows),
     ]
     title = f"**{_safe(table.title)}**\n\n" if table.title else ""
-    return title + "\n".join(lines)
+    notes = [
+        f"- {_safe(next((c for c in row if isinstance(c, str) and c), ''))}: {_safe(note)}"
+        for row, note in zip(table.rows, table.notes, strict=False)
+        if note
+    ]
+    return title + "\n".join(lines) + ("\n\n" + "\n".join(notes) if notes else "")
 
 
 def _safe(text: str) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from mlops_magics.doors.views.card import Bars, Card, Diff, Fold, Meter, Spark, Table, show
+from mlops_magics.doors.views.card import Bars, Card, Diff, Fold, Meter, Spark, Status, Table, show
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
@@ -75,6 +75,13 @@ def _print_table(console: Console, table: Table) -> None:
     for row in table.rows:
         drawn.add_row(*(Text(_cell(row[place])) for place in places))
     console.print(drawn)
+    for row, note in zip(table.rows, table.notes, strict=False):
+        sign = next((f"{cell.sign} " for cell in row if isinstance(cell, Status)), "")
+        name = next((cell for cell in row if isinstance(cell, str) and cell), "")
+        if note:
+            console.print(Text(f"  {sign}{name}\n      {note}"), soft_wrap=True)
+    if any(table.notes):
+        console.print()
 
 
 def _cell(value: object) -> str:

@@ -56,11 +56,15 @@ class Spark:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells; a cell is text, a number, a `Status`, or a picture."""
+    """Rows of cells; a cell is text, a number, a `Status`, or a picture.
+
+    With `notes`, one a row, there stands a sentence below each row that is too long for a cell.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     title: str = ""
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mlops_magics.doors.views import figures
@@ -46,6 +47,7 @@ def verdict(record: Verdict) -> Card:
         **({"data content": short(record.dataset_digest)} if record.dataset_digest else {}),
         **({"model content": short(record.model_digest)} if record.model_digest else {}),
         **({"machine": record.machine} if record.machine else {}),
+        **({"tests": record.multiplicity} if record.multiplicity else {}),
     }
     curves = figures.over_each_other(record, "On these rows")
     return Card(
@@ -55,7 +57,7 @@ def verdict(record: Verdict) -> Card:
         lead(record),
         facts,
         (_checks(record.checks), goals(record.goals, "Goals" if record.checks else "")),
-        [*filter(None, [record.multiplicity]), *record.warnings],
+        record.warnings,
         f"run {record.run_id}" if record.run_id else "",
         [*_groups(record.goals), *(panel for panel in curves if panel.figures)],
     )
@@ -108,12 +110,12 @@ def goals(results: Sequence[GoalResult], title: str = "") -> Table:
             _picture(g),
             _figure(g.champion, g.unit),
             _figure(g.baseline, g.unit),
-            g.reason,
         )
         for g in results
     ]
-    columns = ("", "goal", "measured", "95 % interval", "bound", "", "champion", "baseline", "why")
-    return _without_empty(columns, rows, title)
+    columns = ("", "goal", "measured", "95 % interval", "bound", "", "champion", "baseline")
+    found = _without_empty(columns, rows, title)
+    return replace(found, notes=[g.reason for g in results])
 
 
 def _without_empty(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str) -> Table:
@@ -123,7 +125,7 @@ def _without_empty(columns: Sequence[str], rows: Sequence[Sequence[Any]], title:
 
 
 def _figure(value: float | None, unit: str) -> str:
-    return "–" if value is None else f"{show(value)} {unit}".rstrip()
+    return "–" if value is None else f"{show(value)}\u00a0{unit}".rstrip()
 
 
 def _is_difference(goal: GoalResult) -> bool:
@@ -142,13 +144,14 @@ def _interval(goal: GoalResult) -> str:
     if not goal.interval:
         return "–"
     sign = "Δ " if _is_difference(goal) else ""
-    return f"{sign}{show(goal.interval[0])} … {show(goal.interval[1])}"
+    # Where it is too long for its column it breaks after the dots, not within a number.
+    return f"{sign}{show(goal.interval[0])} …".replace(" ", "\u00a0") + f" {show(goal.interval[1])}"
 
 
 def _bound(goal: GoalResult) -> str:
     if goal.bound is None:
         return "–"
-    return f"{goal.comparator} {_figure(goal.bound, goal.unit)}".strip()
+    return f"{goal.comparator}\u00a0{_figure(goal.bound, goal.unit)}".strip()
 
 
 def _picture(goal: GoalResult) -> Any:
