@@ -62,7 +62,7 @@ class MetricContract:
         metric = self.metric()
         assert metric.name.isidentifier()
         assert isinstance(metric.greater_is_better, bool)
-        assert metric.needs in ("labels", "scores", "values", "measurement")
+        assert metric.needs in ("labels", "scores", "values", "rows", "measurement")
         assert metric.unit in ("", "ratio", "time", "bytes")
 
     def test_it_gives_a_finite_number(self) -> None:

@@ -1,15 +1,17 @@
-"""One goal on one set of rows: the figure, how sure it is, and the answer in words."""
+"""One goal and its figure: the answer in words, and in the goal's own unit."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from mlops_magics.goals import metrics, statistics, units
+from mlops_magics.goals import units
+from mlops_magics.goals.figures import Figure
 from mlops_magics.goals.goal import Goal
-from mlops_magics.goals.samples import Floats, Sample, Undefined
-from mlops_magics.goals.statistics import Interval, Seed
+from mlops_magics.goals.samples import Undefined
 from mlops_magics.records import GoalResult
 
 #: The confidence at which a comparison with a champion or a baseline must hold (one-sided).
@@ -31,6 +33,14 @@ class Judged:
     ----------
     slack : float
         How much better than asked what was judged is; negative when it failed.
+    bound : float or None
+        What the value was held against.
+    p : float or None
+        Of the test that it was judged by, if it was.
+    place : str
+        The group that decided.
+    groups : tuple of mapping
+        As `mlops_magics.records.GoalResult` has them.
     """
 
     passed: bool
@@ -38,30 +48,50 @@ class Judged:
     value: float | None = None
     interval: tuple[float, float] | None = None
     slack: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bootstrap:
-    """How many resamples, and from which stream of random numbers."""
-
-    resamples: int = statistics.RESAMPLES
-    seed: Seed = 0
+    bound: float | None = None
+    rows: int | None = None
+    p: float | None = None
+    place: str = ""
+    groups: tuple[Mapping[str, Any], ...] = ()
 
 
 def result(goal: Goal, judged: Judged) -> GoalResult:
     """The public form: figures in the goal's own unit."""
-    low_high = judged.interval
-    if low_high is not None and not np.isfinite(low_high).all():
-        low_high = None
+
+    def shown(value: float | None) -> float | None:
+        return None if value is None else float(units.from_base(value, goal.unit))
+
     return GoalResult(
         text=goal.text,
-        value=None if judged.value is None else float(units.from_base(judged.value, goal.unit)),
+        value=shown(judged.value),
         passed=judged.passed,
-        interval=None
-        if low_high is None
-        else (units.from_base(low_high[0], goal.unit), units.from_base(low_high[1], goal.unit)),
+        interval=_pair(judged.interval, goal),
         reason=judged.reason,
+        metric=goal.metric,
+        comparator=goal.comparator,
+        unit=goal.unit,
+        bound=shown(goal.bound if judged.bound is None else judged.bound)
+        if judged.bound is not None or not goal.reference
+        else None,
+        rows=judged.rows,
+        p=judged.p,
+        groups=tuple(
+            {
+                **group,
+                "value": shown(group["value"]),
+                "interval": _pair(group["interval"], goal),
+                "joint_interval": _pair(group["joint_interval"], goal),
+            }
+            for group in judged.groups
+        ),
     )
+
+
+def _pair(interval: tuple[float, float] | None, goal: Goal) -> tuple[float, float] | None:
+    if interval is None or not np.isfinite(interval).all():
+        return None
+    low, high = (float(units.from_base(end, goal.unit)) for end in interval)
+    return low, high
 
 
 def not_measured(reason: str) -> Judged:
@@ -70,88 +100,58 @@ def not_measured(reason: str) -> Judged:
     return Judged(passed=False, reason=f"Not measured: {reason}{end}")
 
 
-def on_rows(
-    goal: Goal, rows: Sample, reference: Sample | None, bootstrap: Bootstrap, against: str = ""
-) -> Judged:
-    """Judge a goal on these rows, alone or against a reference on the same rows.
-
-    Alone it is judged on the value, or with a level on the one-sided bound of its interval.
-    Against a reference it is judged on the one-sided bound of the difference (by paired
-    bootstrap): ``>= champion - 0.005`` holds if with 95 % confidence the difference is at least
-    −0.005.
+def alone(goal: Goal, found: Figure) -> Judged:
+    """A value against a number: judged on the value or, with a level, on its one-sided bound.
 
     Raises
     ------
     Undefined
-        If the metric has no value on these rows.
+        If it is to be judged on its interval, and that can't be had.
     """
-    metric, params = metrics.find(goal.metric), dict(goal.params)
-    samples = [rows] if reference is None else [rows, reference]
-    values = [metric.value(s, **params) for s in samples]
-    drawn = statistics.replicates(
-        [metric.statistic(s, **params) for s in samples],
-        rows.rows,
-        rows.strata,
-        resamples=bootstrap.resamples,
-        seed=bootstrap.seed,
-    )
-    return figure(goal, values, drawn, against)
-
-
-def figure(goal: Goal, values: list[float], drawn: Floats, against: str) -> Judged:
-    """Judge a value, or the difference of two, from its replicates."""
-    if len(values) == 1:
-        alone = statistics.interval(values[0], drawn[0])
-        return _alone(goal, alone)
-    difference = statistics.comparison(values[0] - values[1], drawn[0] - drawn[1])
-    return _compared(goal, values, difference, against)
-
-
-def _alone(goal: Goal, found: Interval) -> Judged:
     value = units.show(found.value, goal.unit)
-    interval = (found.low, found.high)
+    told: dict[str, Any] = {
+        "value": found.value,
+        "interval": found.interval(),
+        "bound": goal.bound,
+        "rows": found.rows,
+    }
     if goal.level is None:
         passed = goal.holds(found.value)
         reason = f"{value} {phrase(goal, passed)} {units.show(goal.bound, goal.unit)}."
-        return Judged(
-            passed=passed,
-            reason=reason,
-            value=found.value,
-            interval=interval,
-            slack=slack(goal, found.value),
-        )
+        return Judged(passed=passed, reason=reason, slack=slack(goal, found.value), **told)
     bound = found.bound(goal.level, lower=goal.at_least)
     if not np.isfinite(bound):
         raise Undefined("its interval can't be had: the resamples leave it undefined")
     passed = goal.holds(bound)
-    side = "at least" if goal.at_least else "at most"
-    shown = units.show(bound, goal.unit)
     reason = (
-        f"{value}, and with {percent(goal.level)} confidence {side} {shown}, "
+        f"{value}, and with {percent(goal.level)} confidence {_side(goal)} "
+        f"{units.show(bound, goal.unit)}, "
         f"which {phrase(goal, passed)} {units.show(goal.bound, goal.unit)}."
     )
-    return Judged(
-        passed=passed,
-        reason=reason,
-        value=found.value,
-        interval=interval,
-        slack=slack(goal, bound),
-    )
+    return Judged(passed=passed, reason=reason, slack=slack(goal, bound), p=_p(goal, found), **told)
 
 
-def _compared(
-    goal: Goal, values: list[float], difference: statistics.Comparison, against: str
-) -> Judged:
+def compared(goal: Goal, mine: Figure, its: Figure, against: str) -> Judged:
+    """A value against another model's on the same rows.
+
+    It is judged on the one-sided bound of the difference: ``>= champion - 0.005`` holds if with
+    95 % confidence the difference is at least −0.005.
+
+    Raises
+    ------
+    Undefined
+        If the resamples leave the difference undefined.
+    """
+    difference = mine - its
     level = CONFIDENCE if goal.level is None else goal.level
     bound = difference.bound(level, lower=goal.at_least)
     if not np.isfinite(bound):
         raise Undefined("the difference can't be had: the resamples leave it undefined")
     passed = goal.holds(bound)
-    mine, its = (units.show(v, goal.unit) for v in values)
-    side = "at least" if goal.at_least else "at most"
+    shown = [units.show(f.value, goal.unit) for f in (mine, its)]
     reason = (
-        f"{mine} against {its} of {against}; with {percent(level)} confidence (paired bootstrap, "
-        f"one-sided) the difference is {side} {signed(bound, goal.unit)}, "
+        f"{shown[0]} against {shown[1]} of {against}; with {percent(level)} confidence (paired "
+        f"bootstrap, one-sided) the difference is {_side(goal)} {signed(bound, goal.unit)}, "
         f"which {phrase(goal, passed)} {signed(goal.bound, goal.unit)}."
     )
     if not passed and goal.holds(difference.value):
@@ -159,10 +159,22 @@ def _compared(
     return Judged(
         passed=passed,
         reason=reason,
-        value=values[0],
-        interval=(difference.low, difference.high),
+        value=mine.value,
+        interval=difference.interval(),
         slack=slack(goal, bound),
+        bound=its.value + goal.bound,
+        rows=mine.rows,
+        p=_p(goal, difference),
     )
+
+
+def _p(goal: Goal, figure: Figure) -> float:
+    strictly = goal.comparator in ("<", ">")
+    return figure.p(goal.bound, at_least=goal.at_least, strictly=strictly)
+
+
+def _side(goal: Goal) -> str:
+    return "at least" if goal.at_least else "at most"
 
 
 def slack(goal: Goal, value: float, bound: float | None = None) -> float:

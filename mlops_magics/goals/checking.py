@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any, cast
 
-from mlops_magics.errors import UnknownName, did_you_mean
-from mlops_magics.goals import metrics, units
-from mlops_magics.goals.goal import Comparator, Goal
+from mlops_magics.errors import WrongUsage, did_you_mean
+from mlops_magics.goals import metrics, robustness, units
+from mlops_magics.goals.goal import Comparator, Goal, Spread
 
 if TYPE_CHECKING:
     from lark import Token, Tree
@@ -39,15 +39,16 @@ def build(tree: Tree[Token], line: str, number: int) -> Goal:
     Unreadable
         If it can't mean anything; says where and why.
     """
-    head, gap, comparator, bound, *clauses = cast("list[Any]", tree.children)
+    head, spread, comparator, bound, *clauses = cast("list[Any]", tree.children)
     metric = _metric(head.children[0])
     column, params = _arguments(metric, head)
     limit, unit, reference = _bound(metric, bound)
-    by, level = _clauses(metric, clauses)
-    if gap is not None and by is None:
+    by, level, under = _clauses(metric, clauses)
+    _check_spread(metric, spread, by, under)
+    if metric.needs_groups and by is None:
         raise Unreadable(
-            gap.end_column,
-            f"a gap is between groups: add by COLUMN, as in {metric.name} gap <= 0.10 by Home.",
+            tree.meta.end_column or 1,
+            f"{metric.name} is between groups: add by COLUMN, as in by Home.",
         )
     start, end = tree.meta.start_pos, tree.meta.end_pos
     return Goal(
@@ -60,7 +61,8 @@ def build(tree: Tree[Token], line: str, number: int) -> Goal:
         column=column,
         params=params,
         by=by,
-        spread="" if gap is None else "gap",
+        spread=cast("Spread", str(spread or "")),
+        under=under,
         level=level,
         line=number,
     )
@@ -69,8 +71,32 @@ def build(tree: Tree[Token], line: str, number: int) -> Goal:
 def _metric(name: Token) -> metrics.Metric:
     try:
         return metrics.find(str(name))
-    except UnknownName as error:
+    except WrongUsage as error:
         raise Unreadable(_column(name), str(error).strip()) from None
+
+
+def _check_spread(metric: metrics.Metric, spread: Token | None, by: str | None, under: Any) -> None:
+    if spread is None:
+        return
+    if metric.needs_groups:
+        raise Unreadable(_column(spread), f"{metric.name} is a {_kind(metric)} by itself.")
+    if metric.needs == "measurement" or not metric.has_interval:
+        raise Unreadable(_column(spread), f"{metric.name} has no {spread}.")
+    if spread == "drop" and under is None:
+        raise Unreadable(
+            spread.end_column or 1,
+            "a drop is what is lost by disturbed inputs: add under noise 10% or under missing 20%.",
+        )
+    if spread != "drop" and by is None:
+        raise Unreadable(
+            spread.end_column or 1,
+            f"a {spread} is between groups: add by COLUMN, as in "
+            f"{metric.name} {spread} {'<= 0.10' if spread == 'gap' else '>= 0.8'} by Home.",
+        )
+
+
+def _kind(metric: metrics.Metric) -> str:
+    return str(getattr(metric, "spread", "gap"))
 
 
 def _comparator(token: Token) -> Comparator:
@@ -174,32 +200,61 @@ def _unit(metric: metrics.Metric, unit: Token | None, end: int) -> str:
     return str(unit)
 
 
-def _clauses(metric: metrics.Metric, clauses: list[Tree[Token]]) -> tuple[str | None, float | None]:
+def _clauses(
+    metric: metrics.Metric, clauses: list[Tree[Token]]
+) -> tuple[str | None, float | None, tuple[str, float] | None]:
     by: str | None = None
     level: float | None = None
+    under: tuple[str, float] | None = None
     for clause in clauses:
-        keyword, value = cast("list[Token]", clause.children)[:2]
+        keyword, *rest = cast("list[Any]", clause.children)
+        given = {"BY": by, "WITH": level, "UNDER": under}[keyword.type]
+        if given is not None:
+            one = ": one column groups" if keyword.type == "BY" else ""
+            raise Unreadable(_column(keyword), f"{keyword} stands here twice{one}.")
         if keyword.type == "BY":
-            if by is not None:
-                raise Unreadable(_column(keyword), "by stands here twice: one column groups.")
-            if metric.needs == "measurement":
-                raise Unreadable(
-                    _column(keyword), f"{metric.name} is not measured by group: leave out by."
-                )
-            by = _name(value)
+            by = _by(metric, keyword, rest[0])
+        elif keyword.type == "WITH":
+            level = _level(metric, keyword, rest[0])
         else:
-            if level is not None:
-                raise Unreadable(_column(keyword), "with stands here twice.")
-            if metric.needs == "measurement":
-                raise Unreadable(
-                    _column(keyword), f"{metric.name} has no interval: leave out with."
-                )
-            level = float(value) / 100
-            if not 0.5 < level < 1:
-                raise Unreadable(
-                    _column(value), "a confidence lies between 50% and 100%, as in with 95%."
-                )
-    return by, level
+            under = _under(metric, keyword, *rest)
+    return by, level, under
+
+
+def _by(metric: metrics.Metric, keyword: Token, value: Token) -> str:
+    if metric.needs == "measurement":
+        raise Unreadable(_column(keyword), f"{metric.name} is not measured by group: leave out by.")
+    return _name(value)
+
+
+def _level(metric: metrics.Metric, keyword: Token, value: Token) -> float:
+    if metric.needs == "measurement" or not metric.has_interval:
+        raise Unreadable(_column(keyword), f"{metric.name} has no interval: leave out with.")
+    level = float(value) / 100
+    if not 0.5 < level < 1:
+        raise Unreadable(_column(value), "a confidence lies between 50% and 100%, as in with 95%.")
+    return level
+
+
+def _under(
+    metric: metrics.Metric, keyword: Token, kind: Token, amount: Token, percent: Token | None
+) -> tuple[str, float]:
+    if metric.needs == "measurement" or not metric.has_interval:
+        raise Unreadable(
+            _column(keyword), f"{metric.name} does not depend on the answers: leave out under."
+        )
+    if str(kind) not in robustness.KINDS:
+        raise Unreadable(
+            _column(kind),
+            f"nothing is known of {str(kind)!r}. {did_you_mean(str(kind), robustness.KINDS)}",
+        )
+    share = float(amount) * (0.01 if percent is not None else 1.0)
+    if not share > 0 or (kind == "missing" and share > 1):
+        most = " up to 100%" if kind == "missing" else ""
+        raise Unreadable(
+            _column(amount), f"{kind} is a share above 0%{most}, as in under {kind} 10%."
+        )
+    return str(kind), share
 
 
 def _name(token: Token) -> str:

@@ -10,14 +10,27 @@ is 0, as there; a share of rows that do not exist has no value.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from mlops_magics.errors import did_you_mean
 from mlops_magics.goals.moments import Moments, divide
-from mlops_magics.goals.samples import Array, Floats, Sample, Undefined, distinct, same_value, shown
+from mlops_magics.goals.samples import (
+    Array,
+    Floats,
+    Sample,
+    Undefined,
+    distinct,
+    probable,
+    same_value,
+    shown,
+)
+
+#: True and false negatives and positives (tn, fp, fn, tp) → a metric, elementwise.
+Formula = Callable[[Floats, Floats, Floats, Floats], Floats]
 
 _AVERAGES = ("macro", "weighted", "micro")
 
@@ -35,7 +48,7 @@ def _positive_of(y_true: Array, y_pred: Array) -> Any:
 class OfOneClass(Moments):
     """A metric of one class against the rest: of true and false positives and negatives."""
 
-    parameters: ClassVar[Mapping[str, type]] = {"positive": str}
+    parameters: ClassVar[Mapping[str, type]] = {"positive": str, "threshold": float}
     #: Which rows there must be: the value is a share of them.
     share_of: ClassVar[Literal["", "positives", "negatives"]] = ""
 
@@ -46,7 +59,16 @@ class OfOneClass(Moments):
             if not (rows.classes == params["positive"]).any():
                 known = did_you_mean(str(params["positive"]), map(str, rows.classes))
                 raise Undefined(f"there is no class {shown(params['positive'])}. {known}")
+        if "threshold" in params:
+            rows = _decided(rows, params.pop("threshold"), params.get("positive"), self.name)
         return super().inputs(rows, **params)
+
+    def wrong_parameter(self, name: str, value: float | str) -> str:
+        """See `Metric`."""
+        wrong = super().wrong_parameter(name, value)
+        if not wrong and name == "threshold" and not 0 <= float(value) <= 1:
+            return f"threshold of {self.name} is a probability from 0 to 1, not {value!r}."
+        return wrong
 
     def columns(self, y_true: Array, y_pred: Array, positive: Any, **params: Any) -> Floats:
         """Four columns: tn, fp, fn, tp."""
@@ -66,11 +88,40 @@ class OfOneClass(Moments):
         return _floats([~true & ~said, ~true & said, true & ~said, true & said])
 
 
+def _decided(rows: Sample, threshold: float, named: Any, metric: str) -> Sample:
+    """The same answers, decided by another threshold of the probability of the positive class."""
+    chosen = rows.positive if named is None else named
+    if rows.classes is None or chosen is None:
+        raise Undefined(
+            f"a threshold is of one class's probability: say which, as in {metric}(positive=NAME)"
+        )
+    if rows.scores is None or not probable(rows.scores):
+        raise Undefined(f"a threshold needs probabilities, and {_gives(rows)}")
+    if rows.scores.ndim == 2:
+        at = int(np.flatnonzero(rows.classes == chosen)[0])
+        score = rows.scores[:, at]
+        others = np.delete(rows.scores, at, axis=1).argmax(axis=1)
+        other = np.delete(rows.classes, at)[others]
+    else:
+        score = rows.scores if chosen == rows.positive else 1 - rows.scores
+        other = next(c for c in rows.classes if c != chosen)
+    said = np.where(score >= threshold, np.array(chosen, dtype=rows.classes.dtype), other)
+    return replace(rows, predictions=said)
+
+
+def _gives(rows: Sample) -> str:
+    return "this model gives none" if rows.scores is None else "this model gives scores only"
+
+
 class Confusion(OfOneClass):
     """As `OfOneClass`, and averaged over the classes when there are more than two."""
 
     unit = "ratio"
-    parameters: ClassVar[Mapping[str, type]] = {"positive": str, "average": str}
+    parameters: ClassVar[Mapping[str, type]] = {
+        "positive": str,
+        "threshold": float,
+        "average": str,
+    }
 
     @abstractmethod
     def of(self, tn: Floats, fp: Floats, fn: Floats, tp: Floats) -> Floats:
@@ -90,15 +141,20 @@ class Confusion(OfOneClass):
         true, said = y_true[:, np.newaxis] == known, y_pred[:, np.newaxis] == known
         return np.hstack([true & said, true, said]).astype(float)
 
+    def formula(self, params: Mapping[str, Any]) -> Formula:
+        """`of` with the goal's parameters."""
+        return self.of
+
     def combine(self, sums: Floats, average: str = "macro", **params: Any) -> Floats:
         """See `Moments`."""
+        of = self.formula(params)
         if sums.shape[1] == 4:  # by class there are three for each, which is never four
-            return self.of(*sums.T)
+            return of(*sums.T)
         hit, true, said = np.split(sums, 3, axis=1)
         rest = true.sum(axis=1, keepdims=True) - true - said + hit
         if average == "micro":
-            return self.of(*(part.sum(axis=1) for part in (rest, said - hit, true - hit, hit)))
-        each = self.of(rest, said - hit, true - hit, hit)
+            return of(*(part.sum(axis=1) for part in (rest, said - hit, true - hit, hit)))
+        each = of(rest, said - hit, true - hit, hit)
         shares = true if average == "weighted" else ((true + said) > 0).astype(float)
         return divide((each * shares).sum(axis=1), shares.sum(axis=1))
 
@@ -182,28 +238,106 @@ class SelectionRate(OfOneClass):
         return divide(tp + fp, tn + fp + fn + tp)
 
 
+class FBeta(Confusion):
+    """(1 + β²) tp / ((1 + β²) tp + β² fn + fp): with β = 2 recall counts more than precision."""
+
+    name = "fbeta"
+    share_of = "positives"
+    parameters: ClassVar[Mapping[str, type]] = {**Confusion.parameters, "beta": float}
+
+    def missing_parameter(self, params: Mapping[str, Any]) -> str:
+        """See `Metric`."""
+        return "" if "beta" in params else "fbeta needs beta, as in fbeta(beta=2)."
+
+    def wrong_parameter(self, name: str, value: float | str) -> str:
+        """See `Metric`."""
+        wrong = super().wrong_parameter(name, value)
+        if not wrong and name == "beta" and not float(value) > 0:
+            return f"beta of fbeta is above 0, not {value!r}."
+        return wrong
+
+    def columns(self, y_true: Array, y_pred: Array, positive: Any, **params: Any) -> Floats:
+        """See `Confusion`."""
+        params.pop("beta", None)
+        return super().columns(y_true, y_pred, positive, **params)
+
+    def formula(self, params: Mapping[str, Any]) -> Formula:
+        """See `Confusion`."""
+        square = float(params["beta"]) ** 2
+
+        def of(tn: Floats, fp: Floats, fn: Floats, tp: Floats) -> Floats:
+            hit = (1 + square) * tp
+            return divide(hit, hit + square * fn + fp)
+
+        return of
+
+    def of(self, tn: Floats, fp: Floats, fn: Floats, tp: Floats) -> Floats:
+        """See `Confusion`; of β = 1."""
+        return self.formula({"beta": 1.0})(tn, fp, fn, tp)
+
+
 class Profit(OfOneClass):
-    """What the decisions earn in all: each of tp, fp, tn, fn times the amount given for it."""
+    """What the decisions earn in all: each of tp, fp, tn, fn times the amount given for it.
+
+    An amount is a number, or a column that holds each row's own: ``cost(fn=Amount, fp=20)``.
+    """
 
     name = "profit"
     parameters: ClassVar[Mapping[str, type]] = {
-        "tp": float,
-        "fp": float,
-        "tn": float,
-        "fn": float,
+        "tp": object,
+        "fp": object,
+        "tn": object,
+        "fn": object,
         "positive": str,
+        "threshold": float,
     }
 
     def missing_parameter(self, params: Mapping[str, Any]) -> str:
         """At least one amount."""
-        if params.keys() & {"tp", "fp", "tn", "fn"}:
+        if params.keys() & set(_CELLS):
             return ""
         return f"{self.name} needs an amount for tp, fp, tn or fn: {self.name}(tp=100, fp=-20)."
 
+    def wants_features(self, params: Mapping[str, Any]) -> bool:
+        """See `Metric`."""
+        return any(isinstance(params.get(cell), str) for cell in _CELLS)
+
+    def inputs(self, rows: Sample, **params: Any) -> tuple[Array, Array, dict[str, Any]]:
+        """See `OfArrays`; a column's name becomes its values."""
+        for cell in _CELLS:
+            if isinstance(params.get(cell), str):
+                params[cell] = _amounts(rows, params[cell])
+        return super().inputs(rows, **params)
+
+    def columns(self, y_true: Array, y_pred: Array, positive: Any, **params: Any) -> Floats:
+        """What the row earns."""
+        cells = super().columns(y_true, y_pred, positive)
+        amounts = [np.broadcast_to(params.get(cell, 0.0), len(y_true)) for cell in _CELLS]
+        earned: Floats = (cells * np.column_stack(amounts)).sum(axis=1, keepdims=True)
+        return earned
+
     def combine(self, sums: Floats, **params: Any) -> Floats:
         """See `Moments`."""
-        amounts = [float(params.get(cell, 0.0)) for cell in ("tn", "fp", "fn", "tp")]
-        return np.asarray(sums @ np.array(amounts))
+        return sums[:, 0]
+
+
+_CELLS = ("tn", "fp", "fn", "tp")
+
+
+def _amounts(rows: Sample, column: str) -> Floats:
+    """The values of a column of the rows."""
+    import pandas as pd
+
+    if rows.features is None or column not in rows.features.columns:
+        known = [] if rows.features is None else list(map(str, rows.features.columns))
+        raise Undefined(f"there is no column {column!r}. {did_you_mean(column, known)}")
+    values = pd.to_numeric(rows.features[column], errors="coerce").to_numpy(dtype=float)
+    if not np.isfinite(values).all():
+        count = int((~np.isfinite(values)).sum())
+        raise Undefined(
+            f"{column} has no number in {count} of {len(values)} rows, so it is no amount"
+        )
+    return values
 
 
 class Cost(Profit):

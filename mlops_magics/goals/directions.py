@@ -15,7 +15,7 @@ _WHERE = re.compile(
 #: Words of which less is better, whatever is measured.
 _LESS = re.compile(
     r"(?:^|[_./:-])(?:loss|error|err|deviance|perplexity|logloss|l1|l2|latency|time|duration|"
-    r"seconds|ms|cost|energy|memory|bytes|size|rmse|mae|mse|mape|rmsle)(?:$|[_./:-])"
+    r"seconds|ms|cost|lost|energy|memory|bytes|size|rmse|mae|mse|mape|rmsle)(?:$|[_./:-])"
 )
 
 
@@ -51,6 +51,11 @@ def of(name: str) -> Direction:
         plain = shorter
     if plain.startswith("neg_"):  # scikit-learn's scorers of losses
         return Direction(True)
-    if _LESS.search(plain):
+    return of_word(name)
+
+
+def of_word(name: str) -> Direction:
+    """What is assumed of a name that is no metric's."""
+    if _LESS.search(name.lower()):
         return Direction(False, f"less {name} is taken to be better, from its name")
     return Direction(True, f"more {name} is taken to be better")

@@ -7,8 +7,12 @@
     roc_auc >= champion - 0.005          # not worse than the champion, by a paired bootstrap
     recall >= 0.60 by Home               # in every group
     recall gap <= 0.10 by "Marital status"   # between groups
-    profit(tp=100, fp=-20) >= 5000
-    p95_latency <= 20 ms
+    selection_rate ratio >= 0.8 by Home      # lowest over highest
+    roc_auc >= 0.75 under noise 10%          # when the inputs are disturbed
+    roc_auc drop <= 0.02 under missing 20%   # what it loses by that
+    profit(tp=100, fp=-20, threshold=0.3) >= 5000
+    cost(fn=Amount) <= 10_000                # an amount of each row's own
+    p95_latency(batch=100) <= 50 ms
     drift(*) <= 0.2                      # of every feature
 
 One goal a line; ``#`` starts a comment. What a line *says* is read here, what it *means* is
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Goal", "Problem", "check", "parse"]
 
 _GRAMMAR = r"""
-goal: metric [GAP] COMPARATOR _bound clause*
+goal: metric [SPREAD] COMPARATOR _bound clause*
 metric: NAME ["(" [_argument ("," _argument)*] ")"]
 _argument: keyword | column
 keyword: NAME "=" (number | NAME | STRING)
@@ -43,11 +47,13 @@ threshold: number [UNIT]
 number: [SIGN] NUMBER
 clause: BY (NAME | STRING)
       | WITH NUMBER PERCENT
+      | UNDER NAME NUMBER [PERCENT]
 
 REFERENCE.3: /(champion|baseline)\b/
-GAP.3: /gap\b/
+SPREAD.3: /(gap|ratio|drop)\b/
 BY.3: /by\b/
 WITH.3: /with\b/
+UNDER.3: /under\b/
 PERCENT.2: "%"
 COMPARATOR: /[<>=!]=|=[<>]|<>|[<>=≥≤≠]/
 SIGN: /[+\-]/
@@ -73,13 +79,14 @@ _WORDS = (
     ("SIGN", "a sign (+, -)"),
     ("UNIT", "a unit"),
     ("PERCENT", "%"),
-    ("GAP", "gap"),
+    ("SPREAD", "gap, ratio or drop"),
     ("LPAR", "("),
     ("COMMA", "a comma"),
     ("EQUAL", "="),
     ("RPAR", ")"),
     ("BY", "by COLUMN"),
     ("WITH", "with 95%"),
+    ("UNDER", "under noise 10%"),
     ("$END", "the end of the line"),
 )
 

@@ -1,10 +1,12 @@
-"""How long a model takes for one row, warm."""
+"""How long a model takes to answer, warm: one row, or a batch of them."""
 
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +23,10 @@ SECONDS = 5.0
 FEWEST = 20
 
 
-def measure(predict: Callable[[pd.DataFrame], Any], features: pd.DataFrame) -> Floats:
-    """Seconds of each answer to a single row; the rows are taken in turn.
+def measure(
+    predict: Callable[[pd.DataFrame], Any], features: pd.DataFrame, batch: int = 1
+) -> Floats:
+    """Seconds of each answer to `batch` rows; the rows are taken in turn.
 
     Raises
     ------
@@ -31,26 +35,53 @@ def measure(predict: Callable[[pd.DataFrame], Any], features: pd.DataFrame) -> F
     """
     if len(features) == 0:
         raise Undefined("there are no rows to ask for")
-    asked = [features.iloc[[i % len(features)]] for i in range(REPEATS)]
+    taken: list[float] = []
     try:
-        for row in asked[:WARM_UP]:
-            predict(row)
-        taken: list[float] = []
+        for i in range(WARM_UP):
+            predict(_rows(features, i, batch))
         began = time.perf_counter()
-        for row in asked:
+        for i in range(REPEATS):
+            rows = _rows(features, i, batch)
             start = time.perf_counter()
-            predict(row)
+            predict(rows)
             now = time.perf_counter()
             taken.append(now - start)
             if now - began > SECONDS and len(taken) >= FEWEST:
                 break
     except Exception as error:  # the model is someone else's code
         raise Undefined(
-            f"the model raised {type(error).__name__} on a single row: {error}"
+            f"the model raised {type(error).__name__} on {_asked(batch)}: {error}"
         ) from error
     return np.array(taken)
 
 
-def how(taken: Floats) -> str:
-    """How the figure came about, in words."""
-    return f"of {len(taken)} single-row answers in this process, warm, {os.cpu_count()} cores"
+def _rows(features: pd.DataFrame, turn: int, batch: int) -> pd.DataFrame:
+    """The rows of one question; those of a batch go round where there are too few."""
+    start = turn * batch
+    if batch == 1:
+        return features.iloc[[start % len(features)]]
+    return features.iloc[np.arange(start, start + batch) % len(features)]
+
+
+def _asked(batch: int) -> str:
+    return "a single row" if batch == 1 else f"{batch} rows at once"
+
+
+def how(taken: Floats, batch: int = 1) -> str:
+    """How the figure came about, in words, with the machine."""
+    kind = "single-row answers" if batch == 1 else f"answers to {batch} rows each"
+    return f"of {len(taken)} {kind} in this process, warm, {machine()}"
+
+
+@cache
+def machine() -> str:
+    """What it was measured on: cores and processor."""
+    name = platform.processor()
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            models = [line.partition(":")[2].strip() for line in file if "model name" in line]
+        name = models[0] if models else name
+    except OSError:  # not Linux
+        pass
+    cores = os.cpu_count() or 1
+    return f"{cores} core{'s' * (cores != 1)}{f' of {name}' if name else ''}"

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from mlops_magics.goals import latency
 from mlops_magics.goals.metrics import Metric
-from mlops_magics.goals.samples import Undefined
+from mlops_magics.goals.samples import Sample, Undefined
 
 if TYPE_CHECKING:
     from mlops_magics.goals.subject import Subject
@@ -42,14 +41,7 @@ class Measurement(Metric):
         """Under which name the subject knows the fact: ``drift(Income)``."""
         return f"{self.name}({column})" if column is not None else self.name
 
-    def __call__(
-        self,
-        y_true: ArrayLike,
-        y_pred: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        positive: Any = None,
-        **params: Any,
-    ) -> float:
+    def value(self, rows: Sample, **params: Any) -> float:
         """Has no value from labels alone.
 
         Raises
@@ -61,11 +53,15 @@ class Measurement(Metric):
 
 
 class P50Latency(Measurement):
-    """Median time of an answer: of one row in `validate`, of a request in `monitor`."""
+    """Median time of an answer: of one row in `validate`, of a request in `monitor`.
+
+    ``p50_latency(batch=100)`` asks for so many rows at once.
+    """
 
     name = "p50_latency"
     unit = "time"
     natural_unit = "ms"
+    parameters: ClassVar[Mapping[str, type]] = {"batch": float}
     #: Of the times that answers took.
     quantile: ClassVar[float] = 0.50
 
@@ -73,10 +69,15 @@ class P50Latency(Measurement):
         self, subject: Subject, column: str | None, params: Mapping[str, Any]
     ) -> tuple[float, str]:
         """See `Measurement`; measured here unless a service's record has it."""
-        if self.name in subject.facts or self.name in subject.unknown:
+        batch = int(params.get("batch", 1))
+        if batch == 1 and (self.name in subject.facts or self.name in subject.unknown):
             return super().measured(subject, column, params)
-        taken = subject.latencies
-        return float(np.quantile(taken, self.quantile)), latency.how(taken)
+        taken = subject.latencies(batch)
+        return float(np.quantile(taken, self.quantile)), latency.how(taken, batch)
+
+    def wrong_parameter(self, name: str, value: float | str) -> str:
+        """See `Metric`."""
+        return super().wrong_parameter(name, value) or _wrong_batch(self.name, value)
 
 
 class P95Latency(P50Latency):
@@ -101,20 +102,40 @@ class ModelSize(Measurement):
     natural_unit = "MB"
 
 
-class Rows(Measurement):
-    """How many rows were judged."""
+class Throughput(Measurement):
+    """Rows answered in a second, asked for `batch` at once: ``throughput(batch=1000) >= 5000``."""
 
-    name = "rows"
+    name = "throughput"
     greater_is_better = True
-    has_reference = False
+    parameters: ClassVar[Mapping[str, type]] = {"batch": float}
 
     def measured(
         self, subject: Subject, column: str | None, params: Mapping[str, Any]
     ) -> tuple[float, str]:
         """See `Measurement`."""
-        if self.name not in subject.facts and subject.sample is not None:
-            return float(subject.sample.rows), ""
-        return super().measured(subject, column, params)
+        batch = int(params.get("batch", 1))
+        taken = subject.latencies(batch)
+        return batch / float(np.median(taken)), f"a second, {latency.how(taken, batch)}"
+
+    def wrong_parameter(self, name: str, value: float | str) -> str:
+        """See `Metric`."""
+        return super().wrong_parameter(name, value) or _wrong_batch(self.name, value)
+
+
+class Memory(Measurement):
+    """Bytes of memory that a process of its own needs at most to load the model and to answer."""
+
+    name = "memory"
+    unit = "bytes"
+    natural_unit = "MB"
+
+    def measured(
+        self, subject: Subject, column: str | None, params: Mapping[str, Any]
+    ) -> tuple[float, str]:
+        """See `Measurement`."""
+        if self.name in subject.facts:
+            return super().measured(subject, column, params)
+        return subject.memory(), "at most, in a process of its own, libraries included"
 
 
 class Requests(Measurement):
@@ -158,3 +179,9 @@ class Missing(Measurement):
     unit = "ratio"
     takes_column = True
     has_reference = False
+
+
+def _wrong_batch(name: str, value: float | str) -> str:
+    if isinstance(value, float) and value >= 1 and value.is_integer():
+        return ""
+    return f"batch of {name} is a whole number of rows from 1, not {value!r}."

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mlops_magics.goals.metrics import Metric, Statistic
+from mlops_magics.goals.metrics import OfArrays, Statistic
 from mlops_magics.goals.samples import Array, Floats, Sample
 
 
-class Moments(Metric):
+class Moments(OfArrays):
     """A metric of weighted sums."""
 
     @abstractmethod
@@ -42,7 +42,7 @@ class Moments(Metric):
         positive: Any = None,
         **params: Any,
     ) -> float:
-        """See `Metric`."""
+        """See `OfArrays`."""
         truth, said = np.asarray(y_true), np.asarray(y_pred)
         columns = self.columns(truth, said, positive, **params)
         if sample_weight is None:

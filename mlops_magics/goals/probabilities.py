@@ -7,13 +7,14 @@ averaged with each class alike (``multi_class="ovr"``, ``average="macro"`` in sc
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mlops_magics.goals.classification import one_class
-from mlops_magics.goals.metrics import Metric, Statistic
+from mlops_magics.goals.metrics import OfArrays, Statistic
 from mlops_magics.goals.moments import Moments
 from mlops_magics.goals.samples import Array, Floats, Sample, Undefined, distinct, probable, shown
 
@@ -33,14 +34,14 @@ def _one_hot(y_true: Array, scores: Array, positive: Any, classes: Any) -> tuple
     return truth, scores
 
 
-class Ranking(Metric):
+class Ranking(OfArrays):
     """A metric of the order of the scores: sorted once, then one weighted pass a resample."""
 
     needs = "scores"
     unit = "ratio"
 
     @abstractmethod
-    def of_class(self, truth: Array, scores: Floats) -> Statistic:
+    def of_class(self, truth: Array, scores: Floats, **params: Any) -> Statistic:
         """The metric of one class, given as indicators of shape (n,)."""
 
     @abstractmethod
@@ -56,18 +57,21 @@ class Ranking(Metric):
         classes: Any = None,
         **params: Any,
     ) -> float:
-        """See `Metric`."""
+        """See `OfArrays`."""
         truth, scores = np.asarray(y_true), np.asarray(y_pred, dtype=float)
         weights = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight, float)
-        bound = self._bind(truth, scores, positive, classes)
+        bound = self._bind(truth, scores, positive, classes, **params)
         return float(bound(weights[np.newaxis])[0])
 
     def statistic(self, rows: Sample, **params: Any) -> Statistic:
-        """See `Metric`."""
+        """See `OfArrays`."""
         y_true, scores, options = self.inputs(rows, **params)
-        return self._bind(y_true, scores, options["positive"], options.get("classes"))
+        positive, classes = options.pop("positive"), options.pop("classes", None)
+        return self._bind(y_true, scores, positive, classes, **options)
 
-    def _bind(self, y_true: Array, scores: Floats, positive: Any, classes: Any) -> Statistic:
+    def _bind(
+        self, y_true: Array, scores: Floats, positive: Any, classes: Any, **params: Any
+    ) -> Statistic:
         if len(y_true) == 0:
             raise Undefined("there are no rows")
         indicators, columns = _one_hot(y_true, scores, positive, classes)
@@ -75,7 +79,8 @@ class Ranking(Metric):
             reason = self.missing_rows(y_true, truth)
             if reason:
                 raise Undefined(reason)
-        each = [self.of_class(t, s) for t, s in zip(indicators.T, columns.T, strict=True)]
+        pairs = zip(indicators.T, columns.T, strict=True)
+        each = [self.of_class(t, s, **params) for t, s in pairs]
         if len(each) == 1:
             return each[0]
         return lambda weights: np.mean([bound(weights) for bound in each], axis=0)
@@ -97,7 +102,7 @@ class RocAuc(Ranking):
             return one_class(self.name, y_true)
         return f"the data has no row of one of the classes, and {self.name} needs rows of each"
 
-    def of_class(self, truth: Array, scores: Floats) -> Statistic:
+    def of_class(self, truth: Array, scores: Floats, **params: Any) -> Statistic:
         """See `Ranking`."""
         ranked = _Ranked(truth, scores)
 
@@ -127,7 +132,7 @@ class AveragePrecision(Ranking):
             return one_class(self.name, y_true)
         return f"the data has no row of one of the classes, and {self.name} needs rows of each"
 
-    def of_class(self, truth: Array, scores: Floats) -> Statistic:
+    def of_class(self, truth: Array, scores: Floats, **params: Any) -> Statistic:
         """See `Ranking`."""
         ranked = _Ranked(truth, scores)
 
@@ -140,6 +145,44 @@ class AveragePrecision(Ranking):
             found /= above
             with np.errstate(invalid="ignore", divide="ignore"):
                 return np.asarray(np.einsum("ij,ij->i", p, found) / total)
+
+        return statistic
+
+
+class RecallAt(Ranking):
+    """The highest recall of all thresholds at which precision is at least that given."""
+
+    name = "recall_at"
+    parameters: ClassVar[Mapping[str, type]] = {"precision": float}
+
+    def missing_parameter(self, params: Mapping[str, Any]) -> str:
+        """See `Metric`."""
+        given = "precision" in params
+        return "" if given else "recall_at needs precision, as in recall_at(precision=0.9)."
+
+    def wrong_parameter(self, name: str, value: float | str) -> str:
+        """See `Metric`."""
+        wrong = super().wrong_parameter(name, value)
+        if not wrong and not 0 < float(value) <= 1:
+            return f"precision of recall_at is a share above 0, at most 1, not {value!r}."
+        return wrong
+
+    def missing_rows(self, y_true: Array, truth: Array) -> str:
+        """Positive rows are needed."""
+        return "" if truth.any() else one_class(self.name, y_true)
+
+    def of_class(self, truth: Array, scores: Floats, **params: Any) -> Statistic:
+        """See `Ranking`."""
+        ranked = _Ranked(truth, scores)
+        least = float(params["precision"])
+
+        def statistic(weights: Floats) -> Floats:
+            _, found, _, above = ranked.accumulate(weights)
+            total = found[:, -1]
+            # Of nothing called yet the precision is no figure, and the recall 0 in any case.
+            enough = found >= least * (found + above) - 1e-12
+            with np.errstate(invalid="ignore", divide="ignore"):
+                return np.asarray(np.where(enough, found, 0.0).max(axis=1) / total)
 
         return statistic
 
@@ -180,7 +223,7 @@ class _Ranked:
         return p, np.cumsum(p, axis=1), q, np.cumsum(q, axis=1)
 
 
-def _likelihoods(
+def likelihoods(
     name: str, y_true: Array, y_pred: Array, positive: Any, classes: Any
 ) -> tuple[Array, Floats]:
     """As `_one_hot`, of scores that must be probabilities."""
@@ -203,7 +246,7 @@ class LogLoss(Moments):
         self, y_true: Array, y_pred: Array, positive: Any, classes: Any = None, **params: Any
     ) -> Floats:
         """Loss of the row, and 1."""
-        truth, scores = _likelihoods(self.name, y_true, y_pred, positive, classes)
+        truth, scores = likelihoods(self.name, y_true, y_pred, positive, classes)
         if scores.shape[1] == 1:
             truth, scores = np.hstack([~truth, truth]), np.hstack([1 - scores, scores])
         epsilon = np.finfo(float).eps
@@ -230,7 +273,7 @@ class Brier(Moments):
         self, y_true: Array, y_pred: Array, positive: Any, classes: Any = None, **params: Any
     ) -> Floats:
         """Squared distance of the row, and 1."""
-        truth, scores = _likelihoods(self.name, y_true, y_pred, positive, classes)
+        truth, scores = likelihoods(self.name, y_true, y_pred, positive, classes)
         return np.column_stack([((scores - truth) ** 2).sum(axis=1), np.ones(len(y_true))])
 
     def combine(self, sums: Floats, **params: Any) -> Floats:

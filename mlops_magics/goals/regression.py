@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mlops_magics.goals.metrics import Metric, Statistic
+from mlops_magics.goals.metrics import OfArrays, Statistic
 from mlops_magics.goals.moments import Moments
 from mlops_magics.goals.samples import Array, Floats, Sample, Undefined
 
@@ -105,7 +105,7 @@ class R2(Moments):
             return np.asarray(1 - residual / (second - first**2 / count))
 
 
-class MedianAbsoluteError(Metric):
+class MedianAbsoluteError(OfArrays):
     """Median of |error|; of an even number of rows the mean of the two in the middle."""
 
     name = "median_absolute_error"
@@ -120,7 +120,7 @@ class MedianAbsoluteError(Metric):
         positive: Any = None,
         **params: Any,
     ) -> float:
-        """See `Metric`; weights are counts of rows, or anything else of which half is reached."""
+        """See `OfArrays`; weights are counts of rows, or anything else of which half is reached."""
         _, error = _errors(y_true, y_pred)
         weights = np.ones(len(error)) if sample_weight is None else np.asarray(sample_weight, float)
         return float(_median(np.abs(error))(weights[np.newaxis])[0])

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from mlops_magics.goals.metrics import Metric
-from mlops_magics.goals.samples import Array, Sample, Undefined, probable, sample
+from mlops_magics.goals.samples import Array, Sample, Undefined, probable
 
 
 @cache
@@ -35,10 +33,6 @@ class ScorerMetric(Metric):
         self.name = name  # type: ignore[misc]  # of the instance: one class serves all scorers
         self._scorer = get_scorer(name)
 
-    def inputs(self, rows: Sample, **params: Any) -> tuple[Array, Array, dict[str, Any]]:
-        """See `Metric`; a scorer takes the answers from the sample itself."""
-        raise NotImplementedError
-
     def value(self, rows: Sample, **params: Any) -> float:
         """See `Metric`."""
         truth, stand_in = _stand_in(rows)
@@ -56,25 +50,6 @@ class ScorerMetric(Metric):
             raise Undefined(f"scikit-learn's {self.name} says: {str(error).splitlines()[0]}") from (
                 error
             )
-
-    def __call__(
-        self,
-        y_true: ArrayLike,
-        y_pred: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        positive: Any = None,
-        **params: Any,
-    ) -> float:
-        """See `Metric`; `y_pred` holds the positive class's probabilities if it is of floats."""
-        if sample_weight is not None:
-            raise Undefined(f"{self.name} takes no weights here; repeat the rows instead")
-        truth, said = np.asarray(y_true), np.asarray(y_pred)
-        if truth.dtype.kind == "f":
-            return self.value(sample("regression", truth, said))
-        if said.dtype.kind != "f":
-            return self.value(sample("classification", truth, said, positive=positive))
-        rows = sample("classification", truth, truth, positive=positive)
-        return self.value(replace(rows, scores=said))
 
 
 @cache

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlops_magics.goals import latency
+from mlops_magics.goals import latency, robustness
 from mlops_magics.goals.samples import Floats, Sample, Undefined, distinct, shown
 
 if TYPE_CHECKING:
@@ -59,10 +58,10 @@ class Subject:
     facts: Mapping[str, float] = field(default_factory=dict)
     unknown: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
+    _once: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    @cached_property
-    def latencies(self) -> Floats:
-        """Seconds of single-row answers, measured once.
+    def latencies(self, batch: int = 1) -> Floats:
+        """Seconds of answers to so many rows each, measured once.
 
         Raises
         ------
@@ -72,7 +71,55 @@ class Subject:
         inputs = self.features if self.inputs is None else self.inputs
         if self.predict is None or inputs is None:
             raise Undefined(self.problem or "there is no model to ask")
-        return latency.measure(self.predict, inputs)
+        key = ("latency", batch)
+        if key not in self._once:
+            self._once[key] = latency.measure(self.predict, inputs, batch)
+        return self._once[key]  # type: ignore[no-any-return]
+
+    def memory(self) -> float:
+        """Bytes that a process of its own needs to load the model and to answer, measured once.
+
+        Raises
+        ------
+        Undefined
+            If there is no saved model, or it can't be measured.
+        """
+        if self.footprint is None:
+            raise Undefined(self.problem or "only a saved model is loaded in a process of its own")
+        if "memory" not in self._once:
+            self._once["memory"] = float(self.footprint())
+        return self._once["memory"]  # type: ignore[no-any-return]
+
+    def under(self, what: tuple[str, float], seed: int) -> Sample:
+        """Truth and answers when the inputs are disturbed; the model is asked once for each.
+
+        Parameters
+        ----------
+        what : tuple of (str, float)
+            The kind and its amount, as `mlops_magics.goals.robustness.disturbed` takes them.
+
+        Raises
+        ------
+        Undefined
+            If the model has no answer to them.
+        """
+        self.answers()  # what is wrong without any disturbance is said first
+        if self.ask is None or self.inputs is None:
+            raise Undefined(f"{self.name} can't be asked again, with other inputs")
+        key = (what, seed)
+        if key not in self._once:
+            kind, amount = what
+            inputs = robustness.disturbed(self.inputs, kind, amount, self.training, seed)
+            try:
+                found = self.ask(inputs)
+                reason = found.problem()
+            except Undefined as error:
+                found, reason = None, str(error)
+            self._once[key] = (found, reason and f"under {kind} {amount:.4g}: {reason}")
+        found, reason = self._once[key]
+        if reason:
+            raise Undefined(reason)
+        return found  # type: ignore[no-any-return]
 
     def fact(self, key: str, metric: str) -> float:
         """What was measured elsewhere under `key`, one of the figures of `metric`.

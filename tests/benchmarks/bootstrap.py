@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 from sklearn import metrics as sk
 
-from mlops_magics.goals import metrics, statistics
+from mlops_magics.goals import metrics, resampling
 from mlops_magics.goals.samples import Sample, sample
 
 METRICS = ["roc_auc", "average_precision", "accuracy", "f1", "log_loss"]
@@ -47,12 +47,13 @@ def main() -> None:
 
     start = time.process_time()
     bound = [metrics.find(name).statistic(m) for m in pair for name in METRICS]
-    ours = statistics.replicates(bound, options.rows, truth, resamples=options.resamples)
+    draws_of = resampling.Resamples(options.rows, truth, resamples=options.resamples)
+    ours = np.stack([draws_of.replicates(statistic) for statistic in bound])
     our_time = time.process_time() - start
 
     # The same resamples for both, so that the figures can be compared too.
     draws: list[np.ndarray] = []
-    for block in statistics.counts(options.rows, truth, resamples=options.loop):
+    for block in resampling.counts(options.rows, truth, resamples=options.loop):
         draws += [np.repeat(np.arange(options.rows), c.astype(int)) for c in block]
     start = time.process_time()
     theirs = [[f(m.take(drawn)) for drawn in draws] for m in pair for f in THEIRS]

@@ -93,7 +93,7 @@ def test_the_whole_language_is_read() -> None:
         ("drift(Income) <= champion", 18, "can't be compared with a champion"),
         ("profit >= 3", 7, "needs an amount"),
         ("profit(tpp=3) >= 3", 8, "Did you mean 'tp'"),
-        ("profit(tp=high) >= 3", 8, "is a number"),
+        ("profit(tp=1, threshold=high) >= 3", 14, "is a number"),
         ("profit(tp=1, tp=2) >= 3", 14, "given twice"),
         ("f1(average=best) >= 0.5", 4, "macro, weighted, micro"),
         ("roc_auc(x=1) >= 0.5", 9, "takes no parameter"),

@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from mlops_magics.goals import grammar, judging, latency, metrics, statistics
-from mlops_magics.goals.subject import Subject
-from mlops_magics.goals.metrics import Metric
+from mlops_magics.goals import bench, grammar, judging, latency, metrics
+from mlops_magics.goals.metrics import OfArrays
 from mlops_magics.goals.samples import Sample, sample
+from mlops_magics.goals.subject import Subject
 from mlops_magics.records import GoalResult
 
 ROWS = 600
+AUC = metrics.find("roc_auc")
 TRUTH = np.where(np.random.default_rng(0).random(ROWS) < 0.3, "bad", "good")
 FEATURES = pd.DataFrame(
     {
@@ -75,7 +76,7 @@ def test_percent_goals_answer_in_percent() -> None:
 
 
 def test_with_a_confidence_the_bound_of_the_interval_decides() -> None:
-    found = statistics.bootstrap_interval("roc_auc", answers(1), resamples=200)
+    found = bench.measured(AUC, answers(1), resamples=200)
     lower = found.bound(0.95, lower=True)
     between = (lower + found.value) / 2
     assert judge(f"roc_auc >= {between:.6f}").passed
@@ -88,12 +89,12 @@ def test_with_a_confidence_the_bound_of_the_interval_decides() -> None:
 
 def test_not_worse_than_the_champion_is_a_paired_test() -> None:
     champion = subject(2, name="credit/2")
-    found = statistics.compare_paired("roc_auc", answers(1), answers(2), resamples=200)
+    found = bench.measured(AUC, answers(1), answers(2), resamples=200)
     bound = found.bound(0.95, lower=True)
     wide = judge(f"roc_auc >= champion - {-(bound - 0.001):.6f}", champion=champion)
     assert wide.passed
     assert wide.value == pytest.approx(auc(answers(1)))
-    assert wide.interval == pytest.approx((found.low, found.high))
+    assert wide.interval == pytest.approx(found.interval())
     assert "the champion credit/2" in wide.reason
     assert "paired bootstrap" in wide.reason
     narrow = judge(f"roc_auc >= champion - {max(0.0, -(bound + 0.001)):.6f}", champion=champion)
@@ -337,7 +338,7 @@ def test_the_same_seed_gives_the_same_verdict() -> None:
     assert runs[0] != runs[2]
 
 
-class Raising(Metric):
+class Raising(OfArrays):
     """Someone's metric with a mistake in it."""
 
     name = "raising"
@@ -346,7 +347,7 @@ class Raising(Metric):
         raise ZeroDivisionError("division by zero")
 
 
-class ShareOfLongNames(Metric):
+class ShareOfLongNames(OfArrays):
     """Someone's metric without any help for the bootstrap."""
 
     name = "long_names"
@@ -357,7 +358,7 @@ class ShareOfLongNames(Metric):
 
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = metrics.find.__wrapped__
+    plain = metrics.find
     mine = {"raising": Raising(), "long_names": ShareOfLongNames()}
     monkeypatch.setattr(metrics, "find", lambda name: mine.get(name) or plain(name))
 

@@ -10,7 +10,17 @@ from mlops_magics.goals.metrics import Metric
 from mlops_magics.goals.samples import Sample
 from mlops_magics.testing import MetricContract
 
-FROM_LABELS = [n for n in plugins.names("metric") if metrics.find(n).needs != "measurement"]
+FROM_LABELS = [
+    name
+    for name in plugins.names("metric")
+    if metrics.find(name).needs != "measurement" and not metrics.find(name).needs_groups
+]
+NEEDED = {
+    "profit": {"tp": 3.0, "fn": -1.0},
+    "cost": {"tp": 3.0, "fn": -1.0},
+    "fbeta": {"beta": 2.0},
+    "recall_at": {"precision": 0.6},
+}
 
 
 class TestBuiltIn(MetricContract):
@@ -21,7 +31,7 @@ class TestBuiltIn(MetricContract):
     )
     def chosen(self, request: pytest.FixtureRequest) -> None:
         self.name: str = request.param
-        self.params = {"tp": 3.0, "fn": -1.0} if self.name in ("profit", "cost") else {}
+        self.params = NEEDED.get(self.name, {})
 
     def metric(self) -> Metric:
         return metrics.find(self.name)

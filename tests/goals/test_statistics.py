@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from mlops_magics.goals import metrics, statistics
+from mlops_magics.goals import bench, metrics, resampling
 from mlops_magics.goals.samples import Sample, sample
 
 RESAMPLES = 25
+AUC = metrics.find("roc_auc")
 
 
 def classifier(seed: int, rows: int = 300, digits: int = 15) -> Sample:
@@ -98,11 +99,10 @@ def test_replicates_equal_the_loop_on_the_same_indices(
     name: str, make: Callable[[int], Sample], theirs: Callable[[Sample], float]
 ) -> None:
     rows = make(1)
-    (ours,) = statistics.replicates(
-        [metrics.find(name).statistic(rows)], rows.rows, rows.strata, resamples=RESAMPLES, seed=5
-    )
+    draws = resampling.Resamples(rows.rows, rows.strata, resamples=RESAMPLES, seed=5)
+    ours = draws.replicates(metrics.find(name).statistic(rows))
     loop = []
-    for block in statistics.counts(rows.rows, rows.strata, resamples=RESAMPLES, seed=5):
+    for block in resampling.counts(rows.rows, rows.strata, resamples=RESAMPLES, seed=5):
         for counted in block:
             drawn = np.repeat(np.arange(rows.rows), counted.astype(int))
             assert len(drawn) == rows.rows
@@ -112,9 +112,9 @@ def test_replicates_equal_the_loop_on_the_same_indices(
 
 def test_a_paired_comparison_draws_the_same_rows_for_both() -> None:
     one, other = classifier(1), classifier(2)
-    found = statistics.compare_paired("roc_auc", one, other, resamples=RESAMPLES, seed=3)
+    found = bench.measured(AUC, one, other, resamples=RESAMPLES, seed=3)
     loop = []
-    for block in statistics.counts(one.rows, one.strata, resamples=RESAMPLES, seed=3):
+    for block in resampling.counts(one.rows, one.strata, resamples=RESAMPLES, seed=3):
         for counted in block:
             drawn = np.repeat(np.arange(one.rows), counted.astype(int))
             truth = is_bad(one.y_true[drawn])
@@ -122,39 +122,56 @@ def test_a_paired_comparison_draws_the_same_rows_for_both() -> None:
                 sk.roc_auc_score(truth, one.scores[drawn])
                 - sk.roc_auc_score(truth, other.scores[drawn])
             )
-    assert found.replicates == pytest.approx(loop, abs=1e-9)
+    assert found.drawn == pytest.approx(loop, abs=1e-9)
     assert found.value == pytest.approx(
         sk.roc_auc_score(is_bad(one.y_true), one.scores)
         - sk.roc_auc_score(is_bad(one.y_true), other.scores)
     )
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(loop, [0.025, 0.975])))
-    same = statistics.compare_paired("roc_auc", one, one, resamples=RESAMPLES)
-    assert (same.value, same.low, same.high, same.p) == (0, 0, 0, 1)
+    same = bench.measured(AUC, one, one, resamples=RESAMPLES)
+    assert (same.value, *same.interval()) == (0, 0, 0)
+    assert same.p(0, at_least=True, strictly=True) == 1
+    assert same.p(0, at_least=True) == pytest.approx(1 / (RESAMPLES + 1))
 
 
 def test_the_same_seed_gives_the_same_figures_whatever_the_block(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rows = classifier(1)
-    first = statistics.bootstrap_interval("f1", rows, resamples=50, seed=1)
-    monkeypatch.setattr(statistics, "_BLOCK", 7 * rows.rows)
-    again = statistics.bootstrap_interval("f1", rows, resamples=50, seed=1)
-    other = statistics.bootstrap_interval("f1", rows, resamples=50, seed=2)
-    assert (first.replicates == again.replicates).all()
-    assert (first.replicates != other.replicates).any()
+    f1 = metrics.find("f1")
+    first = bench.measured(f1, rows, resamples=50, seed=1)
+    monkeypatch.setattr(resampling, "_BLOCK", 7 * rows.rows)
+    again = bench.measured(f1, rows, resamples=50, seed=1)
+    other = bench.measured(f1, rows, resamples=50, seed=2)
+    assert (first.drawn == again.drawn).all()
+    assert (first.left_out == again.left_out).all()
+    assert (first.drawn != other.drawn).any()
+
+
+def test_draws_are_the_same_whether_they_are_kept_or_drawn_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = classifier(1)
+    statistic = metrics.find("f1").statistic(rows)
+    kept = resampling.Resamples(rows.rows, rows.strata, resamples=40, seed=1)
+    twice = [kept.replicates(statistic) for _ in range(2)]
+    monkeypatch.setattr(resampling, "_KEPT", 0)
+    anew = resampling.Resamples(rows.rows, rows.strata, resamples=40, seed=1)
+    assert (twice[0] == twice[1]).all()
+    assert (anew.replicates(statistic) == twice[0]).all()
+    assert (anew.replicates(statistic) == twice[0]).all()
 
 
 def test_memory_is_bounded_by_blocks() -> None:
-    sizes = [len(b) for b in statistics.counts(100_000, resamples=5)]
+    sizes = [len(b) for b in resampling.counts(100_000, resamples=5)]
     assert sum(sizes) == 5
     assert max(sizes) <= 2
-    assert [len(b) for b in statistics.counts(1_000_000, resamples=2)] == [1, 1]
+    assert [len(b) for b in resampling.counts(1_000_000, resamples=2)] == [1, 1]
 
 
 def test_classes_keep_their_shares_in_every_resample() -> None:
     rows = classifier(1)
     bad = rows.y_true == "bad"
-    for block in statistics.counts(rows.rows, rows.strata, resamples=10):
+    for block in resampling.counts(rows.rows, rows.strata, resamples=10):
         assert (block[:, bad].sum(axis=1) == bad.sum()).all()
         assert (block.sum(axis=1) == rows.rows).all()
 
@@ -169,14 +186,16 @@ def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
         rng = np.random.default_rng(seed)
         y = np.r_[np.zeros(100, int), np.ones(50, int)]
         s = rng.normal(y * 1.0, 1)
-        found = statistics.bootstrap_interval(
-            "roc_auc",
+        found = bench.measured(
+            AUC,
             Sample(y_true=y, predictions=y, scores=s, classes=np.array([0, 1]), positive=1),
             resamples=300,
             seed=seed,
         )
-        covered += found.low <= truth <= found.high
-    assert 0.90 <= covered / 200 <= 0.98
+        low, high = found.interval()
+        covered += low <= truth <= high
+    # 95 % ± 3 standard errors of a binomial share.
+    assert 0.904 <= covered / 200 <= 0.996
 
 
 def test_two_equally_good_models_are_rarely_told_apart() -> None:
@@ -196,6 +215,6 @@ def test_two_equally_good_models_are_rarely_told_apart() -> None:
             )
             for _ in range(2)
         ]
-        found = statistics.compare_paired("roc_auc", *pair, resamples=300, seed=seed)
+        found = bench.measured(AUC, *pair, resamples=300, seed=seed)
         claims += found.bound(0.95, lower=True) > 0
     assert 1 <= claims <= 22
