@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlops_magics.errors import HeldForApproval, NotIntact, Refused
 from mlops_magics.records.base import Record
 from mlops_magics.records.verdicts import Verdict
 
@@ -22,6 +23,10 @@ class Execution(Record):
         Index, id, error name and message of the cell at which it stopped.
     cells : mapping
         How many were run, failed and never reached.
+
+    The exit code is 0 when it finished and 1 when it did not, but that of the error where a cell
+    stopped because something was judged and found wanting (3), held for approval (4) or not intact
+    (5).
     """
 
     notebook: str
@@ -38,7 +43,12 @@ class Execution(Record):
 
     @property
     def exit_code(self) -> int:
-        return 0 if self.status == "finished" else 1
+        if self.status == "finished":
+            return 0
+        # What a step inside found wanting, was found wanting.
+        error = str((self.failed_cell or {}).get("error", ""))
+        said = {kind.__name__: kind.exit_code for kind in (Refused, HeldForApproval, NotIntact)}
+        return said.get(error, 1) if self.status == "failed" else 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,26 +95,45 @@ def test_train_then_validate(credit: pd.DataFrame, project: Path) -> None:
     assert "RandomForest" in version.estimator
     assert version.tags["mlops.headless"].lower() == "true"
 
-    judged = execute(
-        "validate",
-        params={
-            "model": "credit@candidate",
-            "goals": 'roc_auc >= 0.70  # "good" enough\nrecall >= 0.99',
-        },
-        html=True,
-    )
+    params = {
+        "model": "credit@candidate",
+        "goals": 'roc_auc >= 0.70  # "good" enough\nrecall >= 0.99\naccuracy >= 0 by Home',
+    }
+    judged = execute("validate", params={**params, "explain": "false"}, html=True)
     assert judged.status == "finished", judged.failed_cell
-    [step] = judged.steps
-    assert step["verb"] == "validate"
+    assert judged.exit_code == 0  # the notebook did what it was asked for
+    step = next(s for s in judged.steps if s["verb"] == "validate")
     assert step["passed"] is False
     assert judged.html is not None
-    page = Path(judged.html).read_text()
-    assert "Verdict failed" in page
-    assert "recall &gt;= 0.99" in page
-    # The first output is the verdict.
+    whole_report(Path(judged.html))
+    # The first output is the verdict, and what was not met is told in words.
     cells = json.loads(Path(judged.output).read_text())["cells"]
     shown = [o for c in cells if c["cell_type"] == "code" for o in c["outputs"] if "data" in o]
-    assert "Verdict" in "".join(shown[0]["data"]["text/html"])
+    first = "".join(shown[0]["data"]["text/html"])
+    assert "Verdict" in first
+    assert "✗ failed" in first
+    assert "Not met: recall &gt;= 0.99" in first
+
+    # For CI the same report, as whole, ends the command with exit code 3.
+    for_ci = execute(
+        "validate", params={**params, "fail_if_not_met": "true", "explain": "false"}, html=True
+    )
+    assert for_ci.status == "failed"
+    assert for_ci.failed_cell is not None
+    assert for_ci.failed_cell["error"] == "Refused"
+    assert for_ci.cells["never ran"] == 0, for_ci.cells
+    assert for_ci.exit_code == 3
+    assert for_ci.html is not None
+    whole_report(Path(for_ci.html))
+
+
+def whole_report(html: Path) -> None:
+    """Verdict, goals, groups, data, models, curves and history, in this order."""
+    page = html.read_text()
+    heads = ("✗ failed", "recall &gt;= 0.99", "Group by group", "accuracy &gt;= 0 by Home: each of")
+    heads += ("The data it was judged on", "knows nothing", "ROC", "The history")
+    places = [page.find(head) for head in heads]
+    assert -1 not in places, dict(zip(heads, places, strict=True))
 
 
 @pytest.mark.slow

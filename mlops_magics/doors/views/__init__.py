@@ -7,7 +7,13 @@ everything that came from data.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mlops_magics.records import Record
+
+if TYPE_CHECKING:
+    from mlops_magics.doors.views.verdict_parts import Part
+    from mlops_magics.records import Verdict
 
 
 def text(record: Record) -> str:
@@ -29,6 +35,24 @@ def markdown(record: Record) -> str:
     from mlops_magics.doors.views import as_markdown, registry
 
     return as_markdown.render(registry.card(record))
+
+
+def part(record: Verdict, name: str) -> Part:
+    """One part of a verdict, for a report that says something between them.
+
+    Parameters
+    ----------
+    name : str
+        ``answer``, ``goals``, ``data``, ``models``, ``groups`` or ``curves``.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such part.
+    """
+    from mlops_magics.doors.views import verdict_parts
+
+    return verdict_parts.part(record, name)
 
 
 def page(record: Record) -> str:

@@ -28,6 +28,8 @@ padding:14px 18px;margin:6px 0;overflow-x:auto}
 .mlops header{display:flex;gap:10px;align-items:baseline;flex-wrap:wrap}
 .mlops .kind{opacity:.65;font-size:12px;letter-spacing:.04em;text-transform:uppercase}
 .mlops .title{font-size:17px;font-weight:600}
+.mlops .big .title{font-size:30px}.mlops .big .pill{font-size:22px;padding:2px 18px}
+.mlops .big+p{font-size:15px}
 .mlops .pill{border:1px solid currentColor;border-radius:99px;padding:0 9px;font-size:12px;
 font-weight:600;white-space:nowrap}
 .mlops .good{color:#1a8a4a}.mlops .bad{color:#d13438}.mlops .warn{color:#b06f00}
@@ -76,8 +78,9 @@ def render(card: Card) -> str:
 def body(card: Card) -> str:
     """The card without its style, for a page that has it already."""
     pill = f" {_status(card.status)}" if card.status else ""
+    size = ' class="big"' if card.big else ""
     parts = [
-        f'<header><span class="kind">{escape(card.kind)}</span>'
+        f'<header{size}><span class="kind">{escape(card.kind)}</span>'
         f'<span class="title">{escape(card.title)}</span>{pill}</header>'
     ]
     if card.lead:

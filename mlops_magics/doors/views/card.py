@@ -159,7 +159,10 @@ class Fold:
 
 @dataclass(frozen=True)
 class Card:
-    """One record as it is shown; figures, diffs and what unfolds stand `below` its tables."""
+    """One record as it is shown; figures, diffs and what unfolds stand `below` its tables.
+
+    A `big` one is what a report begins with.
+    """
 
     kind: str
     title: str
@@ -169,6 +172,7 @@ class Card:
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
     small: str = ""
+    big: bool = False
     below: Sequence[Panel | Diff | Fold] = ()
 
 

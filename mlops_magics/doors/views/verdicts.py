@@ -30,6 +30,8 @@ _CHECKS = {
 }
 #: The picture of a goal reaches so far beyond its outermost mark, as a share of their distance.
 _ROOM = 0.15
+#: So much of what was not met is told in a paragraph; the tables have all.
+_TOLD = 3
 
 
 def passed(yes: bool) -> Status:
@@ -39,7 +41,23 @@ def passed(yes: bool) -> Status:
 
 def verdict(record: Verdict) -> Card:
     """The verdict first, then the data, then each goal with its figure, interval and reason."""
-    facts = {
+    curves = figures.over_each_other(record, "On these rows")
+    return Card(
+        "Verdict",
+        record.model,
+        passed(record.passed),
+        f"{lead(record)}. {why(record)}".rstrip(),
+        facts(record),
+        (checks(record.checks), goals(record.goals, "Goals" if record.checks else "")),
+        record.warnings,
+        f"run {record.run_id}" if record.run_id else "",
+        below=[*groups(record.goals), *(panel for panel in curves if panel.figures)],
+    )
+
+
+def facts(record: Verdict) -> dict[str, Any]:
+    """What the verdict rests on."""
+    return {
         "data": f"{record.dataset or 'given'}, {show(record.rows)} unseen rows",
         **({"compared with": _compared(record)} if record.against else {}),
         **({"gates": record.gates} if record.gates else {}),
@@ -49,18 +67,15 @@ def verdict(record: Verdict) -> Card:
         **({"machine": record.machine} if record.machine else {}),
         **({"tests": record.multiplicity} if record.multiplicity else {}),
     }
-    curves = figures.over_each_other(record, "On these rows")
-    return Card(
-        "Verdict",
-        record.model,
-        passed(record.passed),
-        lead(record),
-        facts,
-        (_checks(record.checks), goals(record.goals, "Goals" if record.checks else "")),
-        record.warnings,
-        f"run {record.run_id}" if record.run_id else "",
-        [*_groups(record.goals), *(panel for panel in curves if panel.figures)],
-    )
+
+
+def why(record: Verdict) -> str:
+    """What was not met, in a paragraph; empty for a verdict that is passed."""
+    missed = [f"{g.text}: {g.reason}" for g in record.goals if not g.passed]
+    held = [f"{c.name}: {c.found}" for c in record.checks if c.status == "failed"]
+    shown = [*missed, *held]
+    more = f" And {len(shown) - _TOLD} more." if shown[_TOLD:] else ""
+    return f"Not met: {'; '.join(s.rstrip('.') for s in shown[:_TOLD])}.{more}" if shown else ""
 
 
 def lead(record: Verdict) -> str:
@@ -85,7 +100,8 @@ def _compared(record: Verdict) -> str:
     return f"{name}{record.against}"
 
 
-def _checks(checks: Iterable[DataCheck]) -> Table:
+def checks(found: Iterable[DataCheck]) -> Table:
+    """Each check of the data, and what to do about it."""
     rows = [
         (
             _CHECKS[c.status],
@@ -93,7 +109,7 @@ def _checks(checks: Iterable[DataCheck]) -> Table:
             c.found + (f" (waived by {c.waived_by})" if c.waived_by else ""),
             c.remedy,
         )
-        for c in checks
+        for c in found
     ]
     return _without_empty(("", "data", "found", "what to do"), rows, "Data checks")
 
@@ -172,7 +188,7 @@ def _picture(goal: GoalResult) -> Any:
     )
 
 
-def _groups(results: Iterable[GoalResult]) -> list[Fold]:
+def groups(results: Iterable[GoalResult]) -> list[Fold]:
     """What goals ``by`` a column found in each group."""
     folds = []
     for goal in results:
