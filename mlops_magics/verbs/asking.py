@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from mlops_magics import evidence, flavors, goals
+from mlops_magics import evidence, goals
 from mlops_magics.errors import MlopsError, WrongUsage
 from mlops_magics.verbs import evaluation, faults
 
@@ -88,7 +88,9 @@ def _size(asked: Asked) -> dict[str, float]:
 
 
 def _footprint(asked: Asked, X: pd.DataFrame) -> float:
-    return float(flavors.footprint.measure(cast(Any, asked.path), X.head(_FOOTPRINT_ROWS)))
+    from mlops_magics.flavors import footprint  # which is also a program of its own
+
+    return float(footprint.measure(cast(Any, asked.path), X.head(_FOOTPRINT_ROWS)))
 
 
 def _no_target(rows: Rows) -> str:

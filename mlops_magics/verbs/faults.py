@@ -62,7 +62,7 @@ def places(sample: Sample, index: pd.Index) -> str:
     """In words, in which rows an answer is missing or infinite; empty where none is."""
     import numpy as np
 
-    bad = goals.samples.missing(sample.predictions)
+    bad: Any = goals.samples.missing(sample.predictions)
     if sample.task == "regression":
         bad = bad | np.isinf(np.asarray(sample.predictions, dtype=float))
     if not bad.any() and sample.scores is not None:

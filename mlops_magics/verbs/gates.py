@@ -148,7 +148,7 @@ def _problems(table: Mapping[str, Any], where: str, goals_in: str = "goals, ") -
         elif type(value) is not wanted:
             kind = {str: "text", int: "a whole number", bool: "true or false"}[wanted]
             found.append(f"{where}{key} = {value!r}: {key} is {kind}.")
-        elif key == "goals":
+        elif isinstance(value, str) and key == "goals":
             lines = value.splitlines()
             found += [
                 f"{where}{goals_in}line {p.line}, column {p.column}: {p.message}\n"

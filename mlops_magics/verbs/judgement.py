@@ -99,7 +99,7 @@ class Judgement:
             model_digest=asked.version.digest if asked.version else "",
             rows=len(rows.frame),
             checks=checks,
-            multiplicity=getattr(language.judging, "multiplicity", lambda _: "")(results),
+            multiplicity=language.judging.multiplicity(results),
             gates=", ".join(g.file for g in self.gates),
             gates_digest=", ".join(g.digest for g in self.gates),
             functions=self.own.used(self.asked_for),

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from mlops_magics.goals.goal import Goal
 
 
+#: What a notebook imports from these is not its own: of ``max_error`` the goals know already.
+_OTHERS = {"IPython", "mlops_magics", "sklearn"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Own:
     """Functions that goals may name.
@@ -76,9 +80,6 @@ def known(texts: str) -> Iterator[Own]:
         path=named,
     )
     with ExitStack() as stack:
-        if not hasattr(goals.metrics, "using"):  # until it is there
-            yield own
-            return
         if own.notebook:
             stack.enter_context(goals.metrics.using(own.notebook, _here()))
         if own.file:
@@ -95,13 +96,13 @@ def source(function: Callable[..., Any]) -> str:
 
 
 def _functions(names: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
-    """The public functions among names, but for what the shell itself has put there."""
+    """The public functions among names, but for those of libraries that have metrics here."""
     return {
         name: value
         for name, value in names.items()
         if isinstance(value, types.FunctionType)
         and not name.startswith("_")
-        and not value.__module__.startswith("IPython.")
+        and (value.__module__ or "").partition(".")[0] not in _OTHERS
     }
 
 

@@ -78,8 +78,7 @@ def retrain(
     champion = next((v for v in found if "champion" in v.aliases), None)
     cause = _cause(name, if_) if if_.strip() else _Cause(fired=True, reason="No condition given.")
     # What would stop it at the end is found before anything is trained.
-    if not goal_texts.usual(name):
-        raise goal_texts.none_given(name)
+    goal_texts.check_usual(name)
     arguments: dict[str, Any] = {"name": name, "if": if_, "params": evidence.secrets.mask(params)}
     arguments |= {"promote": promote, "notebook": notebook}
     base = champion or found[0]

@@ -6,20 +6,31 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import recall_score, roc_auc_score
+from sklearn.metrics import accuracy_score, recall_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import mlops_magics as mlops
-from mlops_magics import evidence, store
-from mlops_magics.errors import BadData, BadGoal, NotIntact, Refused, UnknownName, WrongUsage
+from mlops_magics import evidence, flavors, store
+from mlops_magics.errors import (
+    BadData,
+    BadGoal,
+    MlopsError,
+    NotIntact,
+    Refused,
+    StoreUnreachable,
+    UnknownName,
+    WrongUsage,
+)
 from mlops_magics.records import Dataset, Verdict
+from mlops_magics.verbs import faults, freshness, session
 
 NUMBERS = ["Seniority", "Time", "Age", "Amount", "Price"]
 
@@ -340,3 +351,282 @@ def test_the_cell_magic_takes_goals_from_the_cell(ip: Any, train: Train) -> None
     ip.user_ns["record"] = ip.run_cell_magic("validate", "credit@candidate", "roc_auc >= 0.6\n")
     assert ip.user_ns["record"].passed
     assert outcome(ip.user_ns["record"]) == {"roc_auc >= 0.6": True}
+
+
+# --- What can go wrong ----------------------------------------------------------------------------
+
+
+class Picky(ClassifierMixin, BaseEstimator):
+    """A model that raises on one customer, or on all of an age."""
+
+    def __init__(self, refuses: Any = (), age: float = -1.0) -> None:
+        self.refuses = refuses
+        self.age = age
+
+    def fit(self, X: Any, y: Any) -> Picky:
+        self.classes_ = np.unique(y)
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def predict(self, X: Any) -> Any:
+        if set(self.refuses) & set(X.index) or (X["Age"] == self.age).any():
+            raise ArithmeticError("a rate can't be had.\nSee the manual.")
+        return np.full(len(X), self.classes_[0])
+
+
+def in_memory(data: Dataset, model: Any, goals: str = "accuracy >= 0", **options: Any) -> Verdict:
+    bound = data.bindings
+    fitted = model.fit(bound["X_train"][NUMBERS], bound["y_train"])
+    return mlops.validate(fitted, goals=goals, **options)
+
+
+def test_a_model_that_raises_on_one_row_is_told_which(data: Dataset) -> None:
+    index = data.bindings["X_test"].index
+    for at in (0, 700, len(index) - 1):
+        said = reasons(in_memory(data, Picky(refuses=(index[at],))))
+        assert "Picky raised ArithmeticError: a rate can't be had" in said
+        assert f"(on the row with index {index[at]}; it answers the other 1,335)" in said
+    said = reasons(in_memory(data, Picky(refuses=(index[900], index[40]))))
+    assert f"(first on the row with index {index[40]})" in said
+    several = Picky(age=float(data.bindings["X_test"]["Age"].iloc[3]))
+    assert "first on the row with index" in reasons(in_memory(data, several))
+
+
+def test_the_search_for_the_row_is_bounded(data: Dataset) -> None:
+    frame = data.bindings["X_test"]
+    asked: list[int] = []
+
+    def ask(part: pd.DataFrame) -> None:
+        asked.append(len(part))
+        if frame.index[1000] in part.index:
+            raise ValueError
+
+    assert f"index {frame.index[1000]};" in faults.where(ask, frame)
+    assert sum(asked) <= 3 * len(frame)
+    assert len(asked) <= 2 * len(frame).bit_length()
+    assert faults.where(lambda part: 1 / (len(part) < 900), frame) == ""  # only all at once
+    assert faults.where(lambda part: 1 / 0, frame.head(1)).endswith(f"index {frame.index[0]})")
+    doubled = frame.set_axis(["same"] * len(frame), axis=0)
+    assert "first on the row with index same" in faults.where(lambda part: 1 / 0, doubled)
+
+
+class Silent(Picky):
+    """A model that has no answer for some."""
+
+    def predict(self, X: Any) -> Any:
+        said = np.full(len(X), self.classes_[0], dtype=object)
+        said[X.index.isin(self.refuses)] = None
+        return said
+
+
+def test_missing_predictions_are_counted_and_named(data: Dataset) -> None:
+    index = data.bindings["X_test"].index
+    said = reasons(in_memory(data, Silent(refuses=tuple(index[[3, 9]]))))
+    assert "2 of 1336 predictions are missing (NaN)" in said
+    assert f"in the rows with index {index[3]}, {index[9]}." in said
+    said = reasons(in_memory(data, Silent(refuses=tuple(index[:50]))))
+    assert f"{index[4]} and 45 more" in said
+
+
+def test_without_probabilities(data: Dataset) -> None:
+    verdict = in_memory(data, Picky(), "roc_auc >= 0\nlog_loss <= 9\naccuracy >= 0")
+    assert [g.passed for g in verdict.goals] == [False, False, True]
+    assert "roc_auc needs probabilities, and this model gives none" in reasons(verdict)
+
+
+def test_champions_that_cannot_be_compared_with(
+    train: Train, data: Dataset, credit: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goals = "accuracy >= champion - 1\naccuracy >= 0"
+    train()
+    # One that knows other classes.
+    three = credit.assign(Status=credit["Status"].where(credit["Age"] < 50, "old"))
+    bound = mlops.prepare(three[[*NUMBERS, "Status"]], name="three", target="Status").bindings
+    with mlops.train("other", data="three"):
+        model = LogisticRegression(max_iter=200).fit(bound["X_train"], bound["y_train"])
+    verdict = mlops.validate("credit/1", goals=goals, vs="other/1")
+    assert [g.passed for g in verdict.goals] == [False, True]
+    assert "other/1 can't be compared with: it knows the classes" in reasons(verdict)
+    # One that predicts numbers.
+    prices = mlops.prepare(credit[[*NUMBERS]], name="prices", target="Price").bindings
+    with mlops.train("price", data="prices"):
+        model = LinearRegression().fit(prices["X_train"], prices["y_train"])  # noqa: F841
+    assert "price/1 can't be compared with: price/1 predicts numbers" in reasons(
+        mlops.validate("credit/1", goals=goals, vs="price/1")
+    )
+    # One that can't be loaded here, as its library is another by now.
+    train()
+    real = flavors.load
+
+    def load(path: Path) -> Any:
+        if path == store.versions.local_path(store.versions.resolve("credit/2")):
+            raise AttributeError("module 'sklearn' has no attribute 'Gone'")
+        return real(path)
+
+    monkeypatch.setattr(flavors, "load", load)
+    verdict = mlops.validate("credit/1", goals=goals, vs="credit/2")
+    assert "credit/2 can't be loaded: AttributeError: module 'sklearn' has no" in reasons(verdict)
+    with pytest.raises(MlopsError, match="credit/2 can't be loaded"):
+        mlops.validate("credit/2", goals=goals)
+    for wrong in ("credit/9", "nobody@champion", "@", "champoin"):
+        with pytest.raises((UnknownName, WrongUsage)):
+            mlops.validate("credit/1", goals=goals, vs=wrong)
+
+
+def test_rows_whose_outcome_nobody_knows(train: Train, credit: pd.DataFrame) -> None:
+    train()
+    frame = credit[[*NUMBERS, "Status"]].head(50)
+    with pytest.raises(BadData, match=r"None of the 50 rows of DataFrame in memory has a value"):
+        mlops.validate("credit", goals="accuracy >= 0", on=frame.assign(Status=None))
+    without = mlops.validate("credit", goals="accuracy >= 0", on=frame.drop(columns="Status"))
+    assert "the data has no target to compare with: there is no column 'Status'" in reasons(without)
+
+
+# --- What is kept ---------------------------------------------------------------------------------
+
+
+def test_page_and_plots_stand_alone(train: Train) -> None:
+    train()
+    mlops.validate("credit/1", goals="roc_auc >= 0.6")
+    mlops.promote("credit/1")
+    train(["Price"])
+    verdict = mlops.validate("credit/2", goals="roc_auc >= champion - 0.005")
+    page = store.runs.fetch(verdict.run_id, "verdict.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "<title>Verdict credit/2: failed</title>" in page
+    for forbidden in ("<script", "http:", "https:", "src=", "@import", "onload"):
+        assert forbidden not in page
+    for name in ("roc", "precision-and-recall", "calibration"):
+        file = store.runs.fetch(verdict.run_id, f"plots/{name}.svg")
+        root = ElementTree.parse(file).getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        words = "".join(root.itertext())
+        assert "credit/2" in words
+        assert "champion credit/1" in words
+    assert set(verdict.curves["roc"]) == {"credit/2", "champion credit/1"}
+
+
+def test_recorded_rows_are_read_once(
+    train: Train, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train()
+    read: list[str] = []
+    real = store.datasets.frame
+    monkeypatch.setattr(
+        store.datasets, "frame", lambda dataset: (read.append(dataset.name), real(dataset))[1]
+    )
+    for on in ("", "credit-data"):
+        read.clear()
+        verdict = mlops.validate("credit", goals="roc_auc >= baseline", on=on)
+        assert read == ["credit-data"]
+        assert verdict.dataset_digest == data.split["test_digest"]
+        assert (verdict.dataset, verdict.origin) == ("credit-data", "dataset")
+
+
+def test_of_a_model_in_memory_nothing_is_stored_and_that_is_said(data: Dataset) -> None:
+    verdict = in_memory(data, LogisticRegression(max_iter=500), "roc_auc >= 0.5")
+    assert "Nothing is stored" in verdict.warnings[-1]
+    assert verdict.run_id == ""
+    assert verdict.curves["roc"]
+
+
+def test_a_store_that_goes_away_leaves_the_version_without_half_a_verdict(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train()
+    monkeypatch.setattr(store.outbox.Parcel, "_deliver", _unreachable)
+    verdict = mlops.validate("credit/1", goals="roc_auc >= 0.5")
+    assert verdict.passed
+    assert "does not name this verdict" in verdict.warnings[-1]
+    assert "mlops.verdict" not in store.versions.resolve("credit/1").tags
+    monkeypatch.undo()
+
+
+def _unreachable(*given: Any, **options: Any) -> Any:
+    raise StoreUnreachable("The store did not take what the run has written: it is away.")
+
+
+# --- Checks of the data, and functions as metrics -------------------------------------------------
+
+
+def test_a_failed_check_fails_the_verdict_unless_it_is_waived(
+    train: Train, data: Dataset, credit: pd.DataFrame
+) -> None:
+    pytest.importorskip("mlops_magics.drift.checks")
+    train()
+    learned, test = store.datasets.frames(data)
+    mixed = pd.concat([test, learned.head(400)])
+    verdict = mlops.validate("credit", goals="accuracy >= 0", on=mixed)
+    assert all(g.passed for g in verdict.goals)
+    failed = [c.name for c in verdict.checks if c.status == "failed"]
+    assert failed
+    assert not verdict.passed
+    assert verdict.exit_code == 3
+    assert failed[0] in str(verdict)
+    with pytest.raises(Refused, match="its verdict is failed"):
+        mlops.promote("credit/1")
+    with pytest.raises(UnknownName, match="There is no check of the data 'sean rows'"):
+        mlops.validate("credit", goals="accuracy >= 0", on=mixed, waive=["sean rows"])
+    names = [name.replace(" ", "-").upper() for name in failed]
+    waived = mlops.validate("credit", goals="accuracy >= 0", on=mixed, waive=names)
+    assert waived.passed
+    by = {c.name: (c.status, c.waived_by) for c in waived.checks if c.waived_by}
+    who = store.runs.get(waived.run_id).data.tags["mlops.actor"]
+    assert by == dict.fromkeys(failed, ("waived", who))
+    assert f"waived: {failed[0]} (by {who})" in str(waived)
+    assert mlops.promote("credit/1").verdict == waived.run_id
+
+
+def net_gain(y_true: Any, y_pred: Any) -> float:
+    """What a function of a notebook or a file may look like."""
+    hit = (np.asarray(y_true) == "bad") & (np.asarray(y_pred) == "bad")
+    return float(100 * hit.sum())
+
+
+def test_a_function_of_the_notebook_is_a_metric_and_its_source_is_kept(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train()
+    session.attach({"net_gain": net_gain, "other": 3, "accuracy_score": accuracy_score})
+    verdict = mlops.validate("credit", goals="net_gain >= 1")
+    assert verdict.passed, reasons(verdict)
+    kept = verdict.functions["net_gain"]
+    assert "100 * hit.sum()" in kept["source"]
+    assert not kept["file"]
+    file = store.runs.fetch(verdict.run_id, "metrics/net_gain.py")
+    assert "def net_gain" in file.read_text(encoding="utf-8")
+    # Elsewhere the goals can't be asked again, and that is said before anything is done.
+    session.attach({})
+    before = len(store.runs.find(experiment="credit"))
+    told = r"name the function 'net_gain', which was defined in the session that judged it"
+    with pytest.raises(WrongUsage, match=told):
+        mlops.validate("credit")
+    with pytest.raises(WrongUsage, match=told):
+        mlops.retrain("credit")
+    assert len(store.runs.find(experiment="credit")) == before
+
+
+def test_functions_of_the_settings_file(train: Train, project: Path) -> None:
+    train()
+    (project / "mlops.toml").write_text('metrics = "ours.py"\n', encoding="utf-8")
+    with pytest.raises(UnknownName, match=r"file of metrics 'ours\.py'"):
+        mlops.validate("credit", goals="gain >= 1")
+    own = project / "ours.py"
+    own.write_text("def gain(y_true, y_pred):\n    return 1 /", encoding="utf-8")
+    with pytest.raises(WrongUsage, match=r"ours\.py, line 2: SyntaxError"):
+        mlops.validate("credit", goals="gain >= 1")
+    own.write_text("import nowhere_to_be_found\n", encoding="utf-8")
+    with pytest.raises(WrongUsage, match=r"ours\.py, line 1: ModuleNotFoundError"):
+        mlops.validate("credit", goals="gain >= 1")
+    own.write_text("def gain(y_true, y_pred):\n    return 2.0\n", encoding="utf-8")
+    session.attach({"gain": lambda y_true, y_pred: 9e9})  # the file's holds
+    (project / "gates.txt").write_text("gain >= 1\ngain <= 3\n", encoding="utf-8")
+    verdict = mlops.validate("credit", gates="gates.txt")
+    assert verdict.passed, reasons(verdict)
+    assert verdict.functions["gain"]["where"] == "ours.py"
+    assert freshness.objection(store.versions.resolve("credit/1")) == ""
+    own.write_text("def gain(y_true, y_pred):\n    return 3.0\n", encoding="utf-8")
+    said = "the metric 'gain' was changed in ours.py since"
+    assert said in freshness.objection(store.versions.resolve("credit/1"))
+    own.write_text("", encoding="utf-8")
+    assert "ours.py" in freshness.objection(store.versions.resolve("credit/1"))

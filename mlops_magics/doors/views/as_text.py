@@ -48,9 +48,9 @@ def render(card: Card, width: int = 110) -> str:
         elif isinstance(part, Fold):
             sign = f"{part.status.sign} " if part.status else ""
             console.print(Text(f"\n  {sign}{part.title}"), soft_wrap=True)
-            for table in part.parts:
-                if isinstance(table, Table) and table.rows:
-                    _print_table(console, table)
+            for inside in part.parts:
+                if isinstance(inside, Table) and inside.rows:
+                    _print_table(console, inside)
     for note in card.notes:
         console.print(Text(f"  ! {note}"), soft_wrap=True)
     if card.small:

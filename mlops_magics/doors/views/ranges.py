@@ -40,10 +40,10 @@ def ranges(figure: Ranges) -> str:
     if figure.bound is not None:
         parts.append(f'<path class="goal" d="M{x(figure.bound):.1f} {_TOP}V{low}"/>')
     spoken = []
-    for i, (label, value, interval, status) in enumerate(figure.rows):
+    for i, (label, found, interval, status) in enumerate(figure.rows):
         y = _TOP + _ROW * (i + 0.5)
         cut = label if len(label) <= _LETTERS else f"{label[: _LETTERS - 1]}…"
-        said = f"{label}: {show(value)}"
+        said = f"{label}: {show(found)}"
         if interval:
             said += f" ({show(interval[0])} … {show(interval[1])})"
         said += f", {status.word}"
@@ -51,8 +51,8 @@ def ranges(figure: Ranges) -> str:
         drawn = []
         if interval:
             drawn.append(f'<path class="span" d="M{x(interval[0]):.1f} {y}H{x(interval[1]):.1f}"/>')
-        if value is not None:
-            drawn.append(f'<circle class="dot" cx="{x(value):.1f}" cy="{y}" r="4.5"/>')
+        if found is not None:
+            drawn.append(f'<circle class="dot" cx="{x(found):.1f}" cy="{y}" r="4.5"/>')
         parts.append(
             f"<g><title>{escape(said)}</title>"
             f'<text x="{_LEFT - 10}" y="{y + 4}" text-anchor="end">{escape(cut)} '
