@@ -46,7 +46,7 @@ vertical-align:middle;background:none;max-width:420px;overflow-wrap:anywhere;whi
 .mlops td.n,.mlops th.n{text-align:right!important;font-variant-numeric:tabular-nums;
 white-space:nowrap}
 .mlops thead th{overflow-wrap:normal}
-.mlops tr.noted td{border-bottom:0;padding-bottom:0!important}
+.mlops tr.noted td{border-bottom:0;padding-bottom:0!important;overflow-wrap:normal}
 .mlops tr.why td{max-width:none;opacity:.8;padding-top:0!important;padding-bottom:8px!important}
 .mlops .note{border-left:3px solid #b06f00;padding-left:10px;margin:6px 0}
 .mlops .small{opacity:.65;font-size:12px;overflow-wrap:anywhere}

@@ -187,6 +187,8 @@ def show(value: Any) -> str:
     if isinstance(value, float):
         if value.is_integer() and abs(value) < 1e15:
             return show(int(value)) if abs(value) >= 10 else f"{value:.1f}"
+        if 1e4 <= abs(value) < 1e5:  # which has no fraction to four digits, and no exponent
+            return show(round(value))
         return f"{value:.4g}" if abs(value) < 1e5 else f"{value:.3f}".rstrip("0").rstrip(".")
     if isinstance(value, Status):
         return f"{value.sign} {value.word}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -199,7 +199,7 @@ def groups(results: Iterable[GoalResult]) -> list[Fold]:
                 str(g.get("group", "")),
                 g.get("value"),
                 _pair(g.get("interval")),
-                passed(bool(g.get("passed"))),
+                _of_group(g),
             )
             for g in goal.groups
         ]
@@ -230,6 +230,13 @@ def groups(results: Iterable[GoalResult]) -> list[Fold]:
         pictures = [Panel("", [drawn])] if any(r[1] is not None for r in rows) else []
         folds.append(Fold(title, [*pictures, table], passed(goal.passed), not goal.passed))
     return folds
+
+
+def _of_group(group: Mapping[str, Any]) -> Status:
+    """How one group came out; of those that are held against each other only all are judged."""
+    if group.get("value") is None:
+        return Status("not measured", "bad")
+    return passed(group["passed"]) if group.get("passed") is not None else Status("measured")
 
 
 def _pair(interval: Any) -> tuple[float, float] | None:
