@@ -6,7 +6,7 @@ that share a column are asked with the same disturbed values.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
@@ -54,7 +54,7 @@ def disturbed(
         if training is not None and column in training.columns:
             known = training[column]
         rng = np.random.default_rng([seed, crc32(f"{kind} {column}".encode())])
-        new = (
+        new: Any = (
             _gaps(values, amount, rng) if kind == "missing" else _noise(values, known, amount, rng)
         )
         changed.isetitem(at, new)

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlops_magics.errors import HeldForApproval, NotIntact, Refused
 from mlops_magics.records.base import Record
+from mlops_magics.records.promotions import Promotion
 from mlops_magics.records.verdicts import Verdict
 
 
@@ -55,13 +56,15 @@ class Execution(Record):
 class Retraining(Record):
     """Whether the condition held, and what followed.
 
-    ``outcome``: ``not fired``, ``promoted``, ``held`` or ``not better``.
+    ``outcome``: ``not fired``, ``promoted``, ``held`` or ``not better``. With a `promotion` that
+    waits for another person's approval it is held too.
     """
 
     name: str
     fired: bool
     outcome: str
     verdict: Verdict | None = None
+    promotion: Promotion | None = None
     condition: str = ""
     reason: str = ""
     execution: Execution | None = None
@@ -71,12 +74,21 @@ class Retraining(Record):
 
     @property
     def exit_code(self) -> int:
-        return 3 if self.outcome == "not better" else 0
+        if self.outcome == "not better":
+            return 3
+        return self.promotion.exit_code if self.promotion else 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verification(Record):
-    """Whether a record is as it was sealed, and if not, what was changed."""
+    """Whether a record is as it was sealed, and if not, what was changed.
+
+    Attributes
+    ----------
+    entries, head : int, str
+        Of a model: the entries of its history, and the hash of the newest one, to be noted
+        elsewhere.
+    """
 
     path: str
     intact: bool
@@ -84,6 +96,8 @@ class Verification(Record):
     signer: str = ""
     sealed: str = ""
     cells: int = 0
+    entries: int = 0
+    head: str = ""
 
     @property
     def exit_code(self) -> int:

@@ -16,7 +16,9 @@ class Promotion(Record):
     Attributes
     ----------
     status : str
-        ``promoted``, or ``held`` until enough people have approved.
+        ``promoted``, ``held`` until enough people have approved, or ``withdrawn``.
+    objection : str
+        What stood against it, where it was overridden.
     approvals : tuple of mapping
         Who has approved so far, whoever asked first among them: ``actor``, ``at``, ``reason``.
     needed : int
@@ -33,9 +35,11 @@ class Promotion(Record):
     verdict: str | None = None
     overridden: bool = False
     run_id: str = ""
-    status: Literal["promoted", "held"] = "promoted"
+    status: Literal["promoted", "held", "withdrawn"] = "promoted"
     approvals: tuple[Mapping[str, Any], ...] = ()
     needed: int = 1
+    objection: str = ""
+    model_digest: str = ""
 
     @property
     def exit_code(self) -> int:

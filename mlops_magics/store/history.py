@@ -26,7 +26,7 @@ def events(name: str, limit: int = 1000) -> list[dict[str, Any]]:
             continue
         found.append(
             {
-                "at": _iso(run.info.start_time),
+                "at": moment(run.info.start_time),
                 "verb": tags["mlops.verb"],
                 "status": tags.get("mlops.status", str(run.info.status).lower()),
                 "actor": tags.get("mlops.actor", ""),
@@ -40,7 +40,8 @@ def events(name: str, limit: int = 1000) -> list[dict[str, Any]]:
     return sorted(found, key=lambda e: e["at"])
 
 
-def _iso(milliseconds: int) -> str:
+def moment(milliseconds: int) -> str:
+    """Milliseconds since the epoch in UTC, ISO 8601."""
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

@@ -192,7 +192,7 @@ class Parcel:
         return FileLock(self.folder.with_suffix(".lock"), timeout=timeout)
 
     def _deliver(self, *, late: bool) -> Delivered:
-        from mlops_magics.store import models, opening, runs, values
+        from mlops_magics.store import ledger, models, opening, runs, values
 
         content = self.content()
         version, model_id, notes = None, None, []
@@ -222,6 +222,7 @@ class Parcel:
                 runs.write_file(self.run_id, self.folder / _FILES)
             runs.log(self.run_id, tags=content.tags)
             runs.finish(self.run_id, content.status, content.ended)
+            ledger.append(self.run_id, self.folder / _FILES)
         shutil.rmtree(self.folder)
         self.folder.with_suffix(".lock").unlink(missing_ok=True)
         return Delivered(self.run_id, content.name, version, tuple(notes))

@@ -212,8 +212,13 @@ def write_file(run_id: str, local: Path, folder: str = "") -> None:
         )
 
 
-def fetch(run_id: str, path: str) -> Path:
+def fetch(run_id: str, path: str, *, anew: bool = False) -> Path:
     """An artifact as a local file: where it lies on this machine, else a copy that is kept.
+
+    Parameters
+    ----------
+    anew : bool
+        Do not rely on a copy that was kept before.
 
     Raises
     ------
@@ -228,7 +233,7 @@ def fetch(run_id: str, path: str) -> Path:
                 raise FileNotFoundError(f"there is no {local}")
             return local
         copy = settings.load().state / "artifacts" / run_id / path
-        if not copy.exists():  # the artifacts of a step are written once
+        if anew or not copy.exists():  # the artifacts of a step are written once
             copy.parent.mkdir(parents=True, exist_ok=True)
             mlflow.artifacts.download_artifacts(
                 run_id=run_id, artifact_path=path, dst_path=str(copy.parent)

@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 
 from mlops_magics import flavors, settings
 from mlops_magics.errors import MlopsError, NotIntact, UnknownName, WrongUsage, did_you_mean
-from mlops_magics.store import runs
+from mlops_magics.store import locks, runs
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
@@ -103,9 +103,20 @@ def resolve(ref: str) -> Version:
     if number:
         by_number = {v.number: v for v in found}
         if int(number) not in by_number:
-            raise UnknownName(f"version of model {name}", number, map(str, by_number))
+            raise _no_version(name, number, sorted(by_number))
         return by_number[int(number)]
     return found[0]
+
+
+def _no_version(name: str, number: str, known: list[int]) -> UnknownName:
+    error = UnknownName("version", f"{name}/{number}", [])
+    if len(known) == 1:
+        error.hint = f"There is {name}/{known[0]} only."
+    elif known == list(range(known[0], known[-1] + 1)):
+        error.hint = f"There are {name}/{known[0]} to {name}/{known[-1]}."
+    else:
+        error.hint = f"There are {', '.join(f'{name}/{n}' for n in known[-10:])}."
+    return error
 
 
 def _of_run(run_id: str) -> Version:
@@ -120,7 +131,8 @@ def _of_run(run_id: str) -> Version:
 def names() -> list[str]:
     """The registered models."""
     with runs.reaching("name its models") as client:
-        return sorted(str(m.name) for m in client.search_registered_models(max_results=1000))
+        found = [str(m.name) for m in client.search_registered_models(max_results=1000)]
+    return sorted(name for name in found if not name.startswith(locks.PREFIX))
 
 
 def of(name: str) -> list[Version]:
@@ -228,12 +240,24 @@ def untag(version: Version, key: str) -> None:
                 raise
 
 
-def set_alias(name: str, alias: str, number: int) -> None:
-    """Point an alias at a version; who and why is `store.history`'s business."""
+def check_alias(alias: str) -> None:
+    """Refuse what can't be an alias.
+
+    Raises
+    ------
+    WrongUsage
+        If it can't; says what is allowed.
+    """
     if not re.fullmatch(r"[A-Za-z][\w\-]*", alias) or re.fullmatch(r"v\d+|latest", alias):
         raise WrongUsage(
             f"{alias!r} can't be an alias: a letter, then letters, digits, '-' and '_' "
             "(not 'latest' and not v1, v2…, which MLflow keeps for itself).",
             did_you_mean(alias, ["candidate", "champion", "challenger"]),
         )
-    runs.connect().set_registered_model_alias(name, alias, str(number))
+
+
+def set_alias(name: str, alias: str, number: int) -> None:
+    """Point an alias at a version; who and why is `store.history`'s business."""
+    check_alias(alias)
+    with runs.reaching("move an alias") as client:
+        client.set_registered_model_alias(name, alias, str(number))

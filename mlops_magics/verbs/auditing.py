@@ -49,7 +49,9 @@ def verify(*paths: RecordRef, key: str = "") -> Verification:
     ----------
     paths : path
         Executed notebooks, or folders of them. Of a model, for example ``credit@champion``, the
-        files are compared with what was registered.
+        files are compared with what was registered, and every entry of its history with what the
+        step has left: what was altered, removed or put in, and aliases that were moved by other
+        means, are named.
     key : path, optional
         The public key (PEM) that must have signed. By default your own key and those in the key
         folder's ``trusted/`` are believed.

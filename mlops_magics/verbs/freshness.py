@@ -32,6 +32,8 @@ def objection(version: Version) -> str:
         verdict: Facts = store.runs.read_json(run_id, goal_texts.VERDICT)
     except (UnknownName, StoreUnreachable, ValueError):
         return f"its verdict can't be read any more (run {run_id})"
+    if said := store.ledger.objection(run_id):
+        return f"its verdict can't be relied on: {said}"
     if verdict.get("model") not in (None, version.ref):
         return f"the verdict that it names ({run_id}) is that of {verdict['model']}"
     if not verdict.get("passed"):

@@ -89,17 +89,27 @@ def told(path: str, finding: Finding, problem: str) -> Verification:
 
 
 def model(ref: str) -> Verification:
-    """Compare a model's files with the digest that was registered with it."""
+    """Compare a model's files with what was registered, and its history with what was recorded."""
     from mlops_magics import store
+    from mlops_magics.verbs import custody
 
     try:
         version = store.versions.resolve(ref)
     except UnknownName as error:
         error.hint = f"{error.hint.strip()} There is no file of that name either."
         raise
-    problems: tuple[str, ...] = ()
+    problems: list[str] = []
     try:
         store.versions.local_path(version)
     except NotIntact as error:
-        problems = (error.message,)
-    return Verification(path=version.ref, intact=not problems, problems=problems)
+        problems.append(error.message)
+    found = custody.check(version.name)
+    problems += [*found.problems, *found.unknown]
+    return Verification(
+        path=version.ref,
+        intact=not problems,
+        problems=tuple(problems),
+        signer=", ".join(found.signers),
+        entries=found.entries,
+        head=found.head,
+    )

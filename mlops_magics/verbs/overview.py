@@ -6,6 +6,7 @@ from typing import Any
 
 from mlops_magics import settings, store, targets
 from mlops_magics.records import Overview
+from mlops_magics.verbs import approving
 from mlops_magics.verbs.declaration import verb
 
 
@@ -46,4 +47,13 @@ def _model(name: str) -> dict[str, Any]:
         "verdict": None if passed is None else passed.lower() == "true",
         "estimator": newest.estimator,
         "metric": newest.tags.get("mlops.metric", ""),
+        "held": [
+            {
+                "version": request.version,
+                "alias": request.alias,
+                "agreed": len(request.approvals),
+                "needed": request.told["needed"],
+            }
+            for request in approving.waiting(name)
+        ],
     }

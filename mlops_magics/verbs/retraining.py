@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mlops_magics import evidence, settings, store
-from mlops_magics.errors import MlopsError, StepFailed, UnknownName, WrongUsage
-from mlops_magics.records import Execution, Retraining, Verdict
+from mlops_magics.errors import BadGoal, MlopsError, StepFailed, UnknownName, WrongUsage
+from mlops_magics.records import Execution, Promotion, Retraining, Verdict
 from mlops_magics.verbs import goal_texts, promoting, recipes, validating
 from mlops_magics.verbs.declaration import verb
 from mlops_magics.verbs.executing import execute
@@ -117,6 +117,13 @@ def _cause(name: str, condition: str) -> _Cause:
     from mlops_magics import drift, goals
 
     asked = goals.grammar.parse(condition)
+    for goal in asked:
+        if goal.reference:
+            raise BadGoal(
+                f"{goal.text!r} compares with the {goal.reference}, and a condition asks what was "
+                "monitored.",
+                "Give a number there; the new version is judged beside the champion in any case.",
+            )
     last = recipes.last_monitoring(name)
     if last is None:
         raise WrongUsage(
@@ -163,15 +170,16 @@ def _again(
         )
     candidate = new[0]
     verdict = validating.validate(candidate.ref)
+    promotion = None
     if not verdict.passed:
         outcome = "not better"
     elif promote:
         why = f"retrained: {cause.condition or 'as asked'}"
-        promoting.promote(candidate.ref, message=why)
-        outcome = "promoted"
+        promotion = promoting.promote(candidate.ref, message=why)
+        outcome = promotion.status
     else:
         outcome = "held"
-    return _record(current, champion, cause, outcome, done, candidate, verdict)
+    return _record(current, champion, cause, outcome, done, candidate, verdict, promotion)
 
 
 def _ending(done: Execution) -> str:
@@ -188,6 +196,7 @@ def _record(
     execution: Execution | None = None,
     candidate: Version | None = None,
     verdict: Verdict | None = None,
+    promotion: Promotion | None = None,
 ) -> Retraining:
     promoted = candidate is not None and outcome == "promoted"
     now = candidate if promoted else champion
@@ -196,6 +205,7 @@ def _record(
         fired=cause.fired,
         outcome=outcome,
         verdict=verdict,
+        promotion=promotion,
         condition=cause.condition,
         reason=cause.reason,
         execution=execution,

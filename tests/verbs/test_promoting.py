@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import tempfile
+import subprocess
+import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,31 +13,14 @@ import pytest
 import mlops_magics as mlops
 from mlops_magics import store
 from mlops_magics.errors import Refused, UnknownName, WrongUsage
+from tests.verbs import governed
+from tests.verbs.governed import judged
 
 
 @pytest.fixture
 def trained(names: dict[str, Any]) -> Any:
     """A function that trains one more version and returns it."""
-
-    def train(**options: Any) -> store.versions.Version:
-        with mlops.train("credit", data=(names["X_test"], names["y_test"])) as run:
-            model = names["fresh"](**options).fit(names["X_train"], names["y_train"])  # noqa: F841
-        assert run.record is not None
-        assert run.record.model is not None
-        return store.versions.resolve(run.record.model)
-
-    return train
-
-
-def judged(version: store.versions.Version, passed: bool, digest: str = "") -> None:
-    """Leave a verdict as `validate` does, with nothing judged."""
-    verdict = {"model": version.ref, "passed": passed, "model_digest": digest or version.digest}
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "verdict.json"
-        file.write_text(json.dumps(verdict), encoding="utf-8")
-        store.runs.write_file(version.run_id, file)
-    store.versions.tag(version, "mlops.verdict.passed", passed)
-    store.versions.tag(version, "mlops.verdict", version.run_id)
+    return lambda **options: governed.train(names, **options)
 
 
 def test_without_a_verdict_it_refuses(trained: Any) -> None:
@@ -70,9 +53,10 @@ def test_with_a_passing_verdict_the_alias_moves_and_the_history_tells(trained: A
     assert (second.version, second.previous) == ("credit/2", "credit/1")
     assert store.versions.resolve("credit@champion").number == 2
     events = mlops.history("credit").events
-    assert [e["verb"] for e in events] == ["train", "promote", "train", "promote"]
-    assert events[1]["model"] == "credit/1"
-    assert "reason: first" in events[1]["summary"]
+    verbs = [e["verb"] for e in events]
+    assert verbs == ["train", "validate", "promote"] * 2
+    assert events[2]["model"] == "credit/1"
+    assert "reason: first" in events[2]["summary"]
     assert all(e["actor"] and e["host"] and e["run_id"] for e in events)
 
 
@@ -84,10 +68,25 @@ def test_an_override_is_recorded_as_one(trained: Any) -> None:
     assert "overridden" in mlops.history("credit").events[-1]["summary"]
 
 
-def test_an_override_without_a_reason_is_none(trained: Any) -> None:
+def test_an_override_needs_a_reason_that_says_something(trained: Any) -> None:
     trained()
     with pytest.raises(Refused):
         mlops.promote("credit", override="   ")
+    with pytest.raises(WrongUsage, match="'ok' is no reason that anybody will understand"):
+        mlops.promote("credit", override="ok")
+    assert store.versions.resolve("credit").aliases == ("candidate",)
+
+
+def test_a_verdict_that_was_flipped_by_hand_counts_for_nothing(trained: Any) -> None:
+    version = trained()
+    run_id = judged(version, passed=False)
+    store.versions.tag(version, "mlops.verdict.passed", "true")
+    with pytest.raises(Refused, match="its verdict is failed"):
+        mlops.promote("credit/1")
+    file = store.runs.fetch(run_id, "verdict.json")
+    file.write_text(file.read_text().replace("false", "true"))
+    with pytest.raises(Refused, match=r"can't be relied on: .*verdict.json was changed"):
+        mlops.promote("credit/1")
 
 
 def test_names_that_do_not_exist(trained: Any) -> None:
@@ -96,7 +95,7 @@ def test_names_that_do_not_exist(trained: Any) -> None:
         mlops.promote("credti")
     with pytest.raises(UnknownName, match=r"Did you mean 'candidate'"):
         mlops.promote("credit@candidat")
-    with pytest.raises(UnknownName, match=r"version of model credit '7'"):
+    with pytest.raises(UnknownName, match=r"no version 'credit/7'. There is credit/1 only"):
         mlops.promote("credit/7")
     with pytest.raises(WrongUsage, match="is no reference to a model"):
         mlops.promote("credit@@x")
@@ -120,6 +119,23 @@ def test_two_promotions_at_once_each_know_what_was_before(trained: Any) -> None:
     assert by_time[0].previous is None
     assert by_time[1].previous == by_time[0].version
     assert store.versions.resolve("credit@champion").ref == by_time[1].version
+
+
+def test_two_processes_at_the_same_instant_each_know_what_was_before(trained: Any) -> None:
+    for version in (trained(), trained(C=0.1)):
+        judged(version, passed=True)
+    code = "import sys, mlops_magics as m; print(m.promote(sys.argv[1]).to_json(None))"
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, ref], stdout=subprocess.PIPE, text=True)
+        for ref in ("credit/1", "credit/2")
+    ]
+    moved = [json.loads(p.communicate(timeout=120)[0]) for p in processes]
+    first, second = sorted(moved, key=lambda p: p["at"])
+    assert first["previous"] is None
+    assert second["previous"] == first["version"]
+    assert store.versions.resolve("credit@champion").ref == second["version"]
+    found = mlops.verify("credit")
+    assert found.intact, found.problems
 
 
 def test_a_changed_model_file_is_not_loaded(trained: Any) -> None:

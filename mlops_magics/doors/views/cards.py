@@ -20,11 +20,9 @@ from mlops_magics.doors.views.card import (
 from mlops_magics.records import (
     Dataset,
     Deployment,
-    History,
     Logged,
     Package,
     Prediction,
-    Promotion,
     Record,
     Run,
 )
@@ -151,38 +149,6 @@ def logged(record: Logged) -> Card:
     return Card(
         "Logged", record.name, None, "", facts, (values,), record.warnings, f"run {record.run_id}"
     )
-
-
-def promotion(record: Promotion) -> Card:
-    """Which version got which alias, from whom and why."""
-    facts = {
-        "alias": f"@{record.alias}",
-        "before": record.previous or "nothing",
-        "by": record.actor,
-        "at": moment(record.at),
-        "verdict": f"run {record.verdict}" if record.verdict else "none",
-        **({"reason": record.reason} if record.reason else {}),
-    }
-    status = Status("overridden", "warn") if record.overridden else Status("promoted", "good")
-    title = f"{record.version} is {record.model}@{record.alias}"
-    return Card("Promotion", title, status, "", facts, (), record.warnings, f"run {record.run_id}")
-
-
-def history(record: History) -> Card:
-    """A model's life, a line a step."""
-    rows = [
-        (
-            moment(e["at"]),
-            e["verb"],
-            Status(e["status"], TONES.get(e["status"], "plain")),
-            e["actor"],
-            e["model"],
-            e["summary"],
-        )
-        for e in record.events
-    ]
-    table = Table(("when", "step", "status", "who", "version", "what"), rows)
-    return Card("History", record.name, None, "", {}, (table,), record.warnings)
 
 
 def package(record: Package) -> Card:

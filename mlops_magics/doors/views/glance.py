@@ -33,6 +33,12 @@ def overview(record: Overview) -> Card:
         "Deployments",
     )
     notes = [f"Run {r} was left open by a dead process; now killed." for r in record.closed_runs]
+    notes += [
+        f"{h['version']} waits to become @{h['alias']}: {h['agreed']} of {h['needed']} agreed "
+        f"(promote {h['version']} --approve)."
+        for m in record.models
+        for h in m.get("held", ())
+    ]
     notes += [f"Run {r} was kept on this machine; now delivered." for r in record.delivered]
     lead = "" if record.models else "No model yet: %prepare data, then %%train NAME."
     return Card(

@@ -181,6 +181,8 @@ def verification(record: Verification) -> Card:
         **({"signed by": record.signer} if record.signer else {}),
         **({"sealed": moment(record.sealed)} if record.sealed else {}),
         **({"cells": record.cells} if record.cells else {}),
+        **({"entries of the history": record.entries} if record.entries else {}),
+        **({"newest entry": short(record.head)} if record.head else {}),
     }
     status = Status("intact", "good") if record.intact else Status("not intact", "bad")
     problems = Table(("what was changed",), [(p,) for p in record.problems])

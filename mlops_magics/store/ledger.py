@@ -1,0 +1,216 @@
+"""The history of a model as a chain: each step that ends appends one entry to it.
+
+An entry (`mlops_magics.evidence.chain`) is kept as a tag of the step's own run. The head of the
+chain, its newest entry, is kept as a tag of the experiment and, so that a chain whose end was cut
+off is found, on each machine that has appended to it or verified it, outside the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops_magics import evidence, settings
+from mlops_magics.errors import BadData, MlopsError, StoreUnreachable
+from mlops_magics.store import locks, runs
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run as MlflowRun
+    from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
+
+    from mlops_magics.evidence.chain import Entry
+
+log = logging.getLogger("mlops_magics")
+
+#: Tags of a run, and of the experiment.
+ENTRY, NUMBER, HEAD = "mlops.entry", "mlops.entry.number", "mlops.head"
+#: Tags of a run that an entry holds; none of them is changed once the step has ended.
+_TAGS = (
+    "mlops.verb",
+    "mlops.status",
+    "mlops.actor",
+    "mlops.host",
+    "mlops.arguments",
+    "mlops.model",
+    "mlops.summary",
+    "mlops.notebook",
+    "mlops.follows",
+    "mlops.passed",
+    "mlops.alias",
+    "mlops.request",
+    "mlflow.source.git.commit",
+)
+#: So many of a step's files an entry holds: the uppermost first.
+_FILES = 40
+
+
+@dataclass(frozen=True)
+class Head:
+    """The newest entry of a chain; number 0 where there is none."""
+
+    number: int = 0
+    hash: str = evidence.chain.START
+
+    @classmethod
+    def read(cls, text: str | None) -> Head:
+        """As a tag or a file has it; none if it has nothing that can be read."""
+        number, _, digest = (text or "").partition(" ")
+        return cls(int(number), digest) if number.isdigit() and digest else cls()
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.hash}"
+
+
+def append(run_id: str, folder: Path) -> Entry | None:
+    """Append the step's entry; nothing if it has one.
+
+    Parameters
+    ----------
+    folder : Path
+        What the step has written: its files are read here rather than from the store.
+    """
+    run = runs.get(run_id)
+    if ENTRY in run.data.tags or "mlops.verb" not in run.data.tags:
+        return None
+    files = {str(f.relative_to(folder)): _digest(f) for f in _uppermost(folder)}
+    experiment = str(run.info.experiment_id)
+    with locks.alone(f"history-{experiment}"):
+        head = _head(experiment)
+        entry = evidence.chain.made(head.number + 1, head.hash, facts(run), files, _signer())
+        runs.log(run_id, tags={ENTRY: entry.to_text(), NUMBER: str(entry.number)})
+        _advance(experiment, Head(entry.number, entry.hash))
+    return entry
+
+
+def _uppermost(folder: Path) -> list[Path]:
+    written = [f for f in folder.rglob("*") if f.is_file()]
+    return sorted(written, key=lambda f: (len(f.parts), f))[:_FILES]
+
+
+def _signer() -> CryptoSigner | None:
+    """The key that signs; a key that can't be used must not lose the step."""
+    try:
+        return evidence.keys.signer(settings.load().keys)
+    except MlopsError as error:
+        log.warning("The step's entry in the history is not signed: %s", error)
+        return None
+
+
+def _head(experiment: str) -> Head:
+    """Where the chain ends; an entry whose process died before it was named head counts."""
+    with runs.reaching("give the head of the history") as client:
+        head = Head.read(client.get_experiment(experiment).tags.get(HEAD))
+        while True:
+            following = client.search_runs(
+                [experiment], f"tags.`{NUMBER}` = '{head.number + 1}'", max_results=1
+            )
+            if not following:
+                return head
+            entry = evidence.chain.read(following[0].data.tags[ENTRY])
+            head = Head(entry.number, entry.hash)
+
+
+def head_of(experiment: str) -> Head:
+    """The head as the store has it."""
+    with runs.reaching("give the head of the history") as client:
+        return Head.read(client.get_experiment(experiment).tags.get(HEAD))
+
+
+def _advance(experiment: str, head: Head) -> None:
+    with runs.reaching("take the head of the history") as client:
+        client.set_experiment_tag(experiment, HEAD, str(head))
+    remember(experiment, head)
+
+
+def remember(experiment: str, head: Head) -> None:
+    """Keep on this machine how far the chain went."""
+    file = _remembered(experiment)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    aside.write_text(str(head), encoding="utf-8")
+    aside.replace(file)
+
+
+def remembered(experiment: str) -> Head:
+    """How far the chain went when this machine last looked."""
+    try:
+        return Head.read(_remembered(experiment).read_text(encoding="utf-8"))
+    except OSError:
+        return Head()
+
+
+def _remembered(experiment: str) -> Path:
+    options = settings.load()
+    # Stores are told apart: the same experiment's number stands for another one elsewhere.
+    store = hashlib.sha256(options.tracking_uri.encode()).hexdigest()[:12]
+    return options.state / "heads" / f"{store}-{experiment}"
+
+
+def facts(run: MlflowRun) -> dict[str, Any]:
+    """What an entry holds of a run."""
+    tags = run.data.tags
+    return {
+        "run": str(run.info.run_id),
+        "started": int(run.info.start_time or 0),
+        "ended": int(run.info.end_time or 0),
+        **{name.removeprefix("mlops."): tags[name] for name in _TAGS if name in tags},
+    }
+
+
+def files(run: MlflowRun, names: Mapping[str, str]) -> dict[str, str | None]:
+    """The digests of a run's files as they are now; ``None`` for one that is gone."""
+    found: dict[str, str | None] = {}
+    for name in names:
+        try:
+            found[name] = _digest(runs.fetch(str(run.info.run_id), name, anew=True))
+        except (StoreUnreachable, OSError):
+            found[name] = None
+    return found
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def entry_of(run: MlflowRun) -> Entry | None:
+    """The entry of a run; ``None`` if it has none, or none that can be read."""
+    text = run.data.tags.get(ENTRY)
+    try:
+        return evidence.chain.read(text) if text else None
+    except BadData:
+        return None
+
+
+def objection(run_id: str) -> str:
+    """Why a step's record can't be relied on; empty when it is as it was when it ended."""
+    run = runs.get(run_id)
+    entry = entry_of(run)
+    if entry is None:
+        return "it stands in no entry of the history"
+    if not evidence.chain.is_signed(entry):
+        return "its entry in the history was altered"
+    changed = evidence.chain.altered(entry, facts(run), files(run, entry.files))
+    return f"its record was altered ({changed[0]})" if changed else ""
+
+
+def steps(name: str) -> list[MlflowRun]:
+    """Every run of an experiment that a verb has left, trials aside, in order of time."""
+    return [
+        run
+        for run in reversed(runs.find(experiment=name, but="trial", limit=50_000))
+        if "mlops.verb" in run.data.tags
+    ]
+
+
+def read(run: MlflowRun, file: str) -> Any:
+    """A JSON file of a step; ``None`` where it can't be had."""
+    try:
+        return json.loads(runs.fetch(str(run.info.run_id), file).read_text(encoding="utf-8"))
+    except (StoreUnreachable, OSError, ValueError):
+        return None
