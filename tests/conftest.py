@@ -95,6 +95,20 @@ def names(credit: pd.DataFrame) -> dict[str, Any]:
 
 
 @pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A real MLflow server that the settings name."""
+    from tests.tracking import Server
+
+    folder = tmp_path / "server"
+    folder.mkdir()
+    running = Server(folder)
+    running.start()
+    monkeypatch.setenv("MLOPS_TRACKING_URI", running.uri)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
 def ip(names: dict[str, Any]) -> Iterator[Any]:
     """A real IPython shell with the extension loaded and the split bound."""
     from IPython.core.interactiveshell import InteractiveShell

@@ -12,13 +12,13 @@ import json
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops_magics import evidence, settings
+from mlops_magics import evidence, records, settings
 from mlops_magics.errors import BadData, MlopsError, StoreUnreachable
-from mlops_magics.store import locks, runs
+from mlops_magics.store import locks, outbox, runs
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
@@ -187,6 +187,39 @@ def entry_of(run: MlflowRun) -> Entry | None:
         return None
 
 
+def figures_altered(run: MlflowRun) -> list[str]:
+    """Parameters and metrics that are not as the step's record has them, one phrase each.
+
+    What was added after the step had ended alters nothing: of a metric its values stay beside the
+    new ones.
+    """
+    record = read(run, outbox.RECORD)
+    told = record.get("logged") if isinstance(record, Mapping) else None
+    if not isinstance(told, Mapping):
+        return []
+    params, metrics = run.data.params, records.jsonable(run.data.metrics)
+    found = [
+        f"the parameter {name!r} was changed"
+        for name, was in told["params"].items()
+        if params.get(name) != was
+    ]
+    return found + [
+        f"the metric {name!r} was changed"
+        for name, was in told["metrics"].items()
+        if metrics.get(name) != was and not _goes_on(run, name, was)
+    ]
+
+
+def _goes_on(run: MlflowRun, metric: str, was: Any) -> bool:
+    """Whether a metric has the recorded value still, and its present one is a later one."""
+    with runs.reaching("give the values of a metric") as client:
+        values = client.get_metric_history(str(run.info.run_id), metric)
+    if all(records.jsonable(m.value) != was for m in values):
+        return False
+    latest = max(values, key=lambda m: (m.step, m.timestamp, m.value))
+    return bool(latest.value == run.data.metrics.get(metric))
+
+
 def objection(run_id: str) -> str:
     """Why a step's record can't be relied on; empty when it is as it was when it ended."""
     run = runs.get(run_id)
@@ -195,8 +228,16 @@ def objection(run_id: str) -> str:
         return "it stands in no entry of the history"
     if not evidence.chain.is_signed(entry):
         return "its entry in the history was altered"
-    changed = evidence.chain.altered(entry, facts(run), files(run, entry.files))
+    changed = altered(run, entry)
     return f"its record was altered ({changed[0]})" if changed else ""
+
+
+def altered(run: MlflowRun, entry: Entry, *, deep: bool = True) -> list[str]:
+    """What of a step is not as its entry has it, one phrase each; `deep`, its files too."""
+    if not deep:
+        return evidence.chain.altered(replace(entry, files={}), facts(run), {})
+    changed = evidence.chain.altered(entry, facts(run), files(run, entry.files))
+    return changed or figures_altered(run)
 
 
 def steps(name: str) -> list[MlflowRun]:

@@ -2,8 +2,9 @@
 
 The embedded store has a lock file beside it. On a server, a registered model of a name that
 nobody else uses is the lock: a name can be taken only once, and is free again when it is deleted.
-One whose owner died is taken over when its lease has run out, by renaming it, which only one of
-several can do.
+Its owner renews it while at work. One that has not been renewed for the time of a lease, by the
+clock of whoever waits, was left behind; it is taken over by renaming it, which only one of several
+can do.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlflow.exceptions import MlflowException
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 
 #: What the name of a lock on a server begins with; such models are shown nowhere.
 PREFIX = "mlops-lock-"
-#: Seconds after which a lock counts as left behind, and for which others wait.
-LEASE, PATIENCE = 90.0, 120.0
+#: Seconds without a sign of its owner after which a lock counts as left behind, and for which
+#: others wait.
+LEASE, PATIENCE = 30.0, 120.0
 
 
 @contextmanager
@@ -44,42 +46,72 @@ def alone(name: str) -> Iterator[None]:
         If somebody else holds it for two minutes.
     """
     options = settings.load()
-    if options.database is not None:
-        from filelock import FileLock, Timeout
-
-        opening.connect()  # which makes the folder of a new store
-        file = Path(f"{options.database}.{_plain(name)}.lock")
-        try:
-            with FileLock(file, timeout=PATIENCE):
-                yield
-        except Timeout as error:
-            raise _held(name) from error
+    if options.database is None:
+        with _on_server(f"{PREFIX}{_plain(name)}"):
+            yield
         return
-    lock = f"{PREFIX}{_plain(name)}"
-    client = runs.connect()
-    _take(client, lock)
+    from filelock import FileLock, Timeout
+
+    opening.connect()  # which makes the folder of a new store
+    lock = FileLock(f"{options.database}.{_plain(name)}.lock", timeout=PATIENCE)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise _held(name) from error
     try:
         yield
     finally:
+        lock.release()
+
+
+@contextmanager
+def _on_server(lock: str) -> Iterator[None]:
+    client = runs.connect()
+    owner = f"Held by {socket.gethostname()}, process {os.getpid()} ({uuid.uuid4().hex[:8]})"
+    with runs.reaching("give a lock"):
+        _take(client, lock, owner)
+    given_back = threading.Event()
+    renewing = threading.Thread(
+        target=_renew, args=(client, lock, owner, given_back), daemon=True, name=lock
+    )
+    renewing.start()
+    try:
+        yield
+    finally:
+        given_back.set()
+        renewing.join()
         with contextlib.suppress(MlflowException):  # the lease ends it if this can't
-            client.delete_registered_model(lock)
+            if client.get_registered_model(lock).description.startswith(owner):
+                client.delete_registered_model(lock)
 
 
-def _take(client: MlflowClient, lock: str) -> None:
-    until = time.monotonic() + PATIENCE
-    wait = 0.02
-    while not _created(client, lock):
-        _clear(client, lock)
-        if time.monotonic() > until:
+def _renew(client: MlflowClient, lock: str, owner: str, given_back: threading.Event) -> None:
+    beats = 0
+    while not given_back.wait(LEASE / 3):
+        beats += 1
+        with contextlib.suppress(MlflowException):
+            if client.get_registered_model(lock).description.startswith(owner):
+                client.update_registered_model(lock, f"{owner}, renewed {beats} times")
+
+
+def _take(client: MlflowClient, lock: str, owner: str) -> None:
+    began = time.monotonic()
+    sign, since, wait = "", began, 0.02
+    while not _created(client, lock, owner):
+        now = time.monotonic()
+        if (latest := _sign(client, lock)) != sign:
+            sign, since = latest, now
+        elif now - since > LEASE:
+            _clear(client, lock)
+        if now - began > PATIENCE:
             raise _held(lock.removeprefix(PREFIX))
         time.sleep(wait)
         wait = min(wait * 1.6, 0.5)
 
 
-def _created(client: MlflowClient, lock: str) -> bool:
-    owner = f"{socket.gethostname()} {os.getpid()}"
+def _created(client: MlflowClient, lock: str, owner: str) -> bool:
     try:
-        client.create_registered_model(lock, description=f"Held by {owner} for a moment.")
+        client.create_registered_model(lock, description=owner)
     except MlflowException as error:
         if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
             raise
@@ -87,17 +119,20 @@ def _created(client: MlflowClient, lock: str) -> bool:
     return True
 
 
-def _clear(client: MlflowClient, lock: str) -> None:
-    """Take a lock away whose lease has run out; of several that try, one succeeds."""
+def _sign(client: MlflowClient, lock: str) -> str:
+    """What the owner has last written; another owner, or the same at work, writes another one."""
     try:
-        held = client.get_registered_model(lock)
-        if time.time() - held.creation_timestamp / 1000 < LEASE:
-            return
-        aside = f"{lock}-{uuid.uuid4().hex}"
+        return str(client.get_registered_model(lock).description)
+    except MlflowException:
+        return ""  # it was given back
+
+
+def _clear(client: MlflowClient, lock: str) -> None:
+    """Take a lock away that was left behind; of several that try, one succeeds."""
+    aside = f"{lock}-{uuid.uuid4().hex}"
+    with contextlib.suppress(MlflowException):  # it was given back, or another one took it over
         client.rename_registered_model(lock, aside)
         client.delete_registered_model(aside)
-    except MlflowException:
-        return  # it was given back, or another one took it over
 
 
 def _plain(name: str) -> str:

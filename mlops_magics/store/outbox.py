@@ -24,13 +24,16 @@ from mlops_magics.errors import MlopsError
 
 if TYPE_CHECKING:
     from filelock import FileLock
+    from mlflow.entities import Run as MlflowRun
 
     from mlops_magics.store.versions import Version
 
 log = logging.getLogger("mlops_magics")
 
 _LINES, _FILES, _MODEL, _CLOSED = "written.jsonl", "files", "model", "closed"
-_RECORD = "mlops/record.json"
+
+#: The artifact in which a step tells everything that is common to all of them.
+RECORD = "mlops/record.json"
 
 
 @dataclass
@@ -218,6 +221,7 @@ class Parcel:
             values.log_history(self.run_id, final, model_id)
             for source in content.inputs:
                 runs.log_input(self.run_id, **source)
+            self._seal_figures(runs.get(self.run_id))
             if any((self.folder / _FILES).iterdir()):
                 runs.write_file(self.run_id, self.folder / _FILES)
             runs.log(self.run_id, tags=content.tags)
@@ -232,10 +236,19 @@ class Parcel:
         content.tags["mlops.model"] = version.ref
         if summary := content.tags.get("mlops.summary", ""):
             content.tags["mlops.summary"] = f"model: {version.ref} · {summary}"
-        file = self.folder / _FILES / _RECORD
+        self._record(model={"ref": version.ref, "digest": version.digest})
+
+    def _seal_figures(self, run: MlflowRun) -> None:
+        """Write all that the store has of parameters and metrics, the user's own ones too, into
+        the record, whose digest the history holds."""
+        self._record(
+            logged=records.jsonable({"params": run.data.params, "metrics": run.data.metrics})
+        )
+
+    def _record(self, **more: Any) -> None:
+        file = self.folder / _FILES / RECORD
         if file.exists():
-            body = json.loads(file.read_text(encoding="utf-8"))
-            body["model"] = {"ref": version.ref, "digest": version.digest}
+            body = {**json.loads(file.read_text(encoding="utf-8")), **more}
             file.write_text(json.dumps(body, indent=1, ensure_ascii=False), encoding="utf-8")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,15 +43,19 @@ class Custody:
     signers: tuple[str, ...] = ()
 
 
-def check(name: str) -> Custody:
-    """Look through all that is recorded under a name."""
+def check(name: str, *, deep: bool = True) -> Custody:
+    """Look through all that is recorded under a name; `deep`, through the files of each step too.
+
+    On a server the files of every step have to be fetched for that.
+    """
     runs = store.ledger.steps(name)
     entries = [(run, entry) for run in runs if (entry := store.ledger.entry_of(run)) is not None]
     entries.sort(key=lambda pair: pair[1].number)
     problems = [
         *_unreadable(runs),
         *_links([entry for _, entry in entries], runs),
-        *(told for pair in entries for told in _entry(*pair)),
+        *(told for pair in entries for told in _entry(*pair, deep)),
+        *(_versions(name, {str(run.info.run_id): run for run, _ in entries}) if deep else ()),
         *_left_out(runs, entries),
         *moves.misplaced(name),
     ]
@@ -134,7 +138,7 @@ def _end(experiment: str, entries: Sequence[Entry]) -> list[str]:
     return problems
 
 
-def _entry(run: MlflowRun, entry: Entry) -> list[str]:
+def _entry(run: MlflowRun, entry: Entry, deep: bool) -> list[str]:
     """What was changed of one step."""
     tags = run.data.tags
     called = f"Entry {entry.number} ({tags.get('mlops.verb', '?')}, {_when(run)})"
@@ -142,10 +146,23 @@ def _entry(run: MlflowRun, entry: Entry) -> list[str]:
         return [f"{called} was altered: its signature does not fit."]
     if not entry.key:
         return [f"{called} is not signed."]
-    changed = evidence.chain.altered(
-        entry, store.ledger.facts(run), store.ledger.files(run, entry.files)
-    )
+    changed = store.ledger.altered(run, entry, deep=deep)
     return [f"{called} was altered: {', '.join(changed)}."] if changed else []
+
+
+def _versions(name: str, trained: Mapping[str, MlflowRun]) -> list[str]:
+    """Versions whose digest in the registry is not that of the model that was trained."""
+    problems = []
+    for version in store.versions.of(name):
+        run = trained.get(version.run_id)
+        record = store.ledger.read(run, store.outbox.RECORD) if run else None
+        model = record.get("model") if isinstance(record, Mapping) else None
+        if isinstance(model, Mapping) and model.get("digest") not in (None, version.digest):
+            problems.append(
+                f"The digest of {version.ref} in the registry is not that of the model that run "
+                f"{version.run_id} has trained: it was changed."
+            )
+    return problems
 
 
 def _when(run: MlflowRun) -> str:

@@ -7,8 +7,8 @@ import logging
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
-from mlops_magics import records, store, targets
-from mlops_magics.errors import MlopsError, Refused, StepFailed, UnknownName, WrongUsage
+from mlops_magics import evidence, records, store, targets
+from mlops_magics.errors import MlopsError, StepFailed, UnknownName, WrongUsage
 from mlops_magics.records import Rollback
 from mlops_magics.verbs import deploying, moves
 from mlops_magics.verbs.declaration import verb
@@ -33,7 +33,8 @@ def rollback(
 
     What it was before stands in the history; a second rollback goes one step further back. Each
     deployment of the present version is replaced by the earlier one, on its port, and tested;
-    then the alias moves. If a deployment does not come up, all are as they were before.
+    then the alias moves. If a deployment does not come up, all are as they were before. Those that
+    the history has on other machines can't be reached from here, and are named.
 
     A rollback is the emergency exit: it needs a reason, and neither a verdict nor an approval.
 
@@ -56,12 +57,11 @@ def rollback(
         If there is no such model or alias.
     WrongUsage
         If no reason is given.
-    Refused
-        If there is nothing to go back to.
     NotIntact
         If the earlier version's files were changed.
     StepFailed
-        If a deployment does not come up with the earlier version; nothing has changed then.
+        If there is nothing to go back to, or a deployment does not come up with the earlier
+        version; nothing has changed then.
     """
     if not message.strip():
         raise WrongUsage("A rollback needs its reason.", f"Say why: rollback {name} -m WHY.")
@@ -87,6 +87,7 @@ def rollback(
                 reason=message.strip(),
                 deployments=moved,
                 run_id=current.run_id,
+                warnings=tuple(_elsewhere(name, now)),
             )
             current.json(moves.ROLLBACK, record)
             current.tags({"mlops.model": before.ref, "mlops.alias": alias})
@@ -121,11 +122,32 @@ def _places(name: str, alias: str) -> tuple[Version, Version]:
     while stack and stack[-1] not in by_ref:
         stack.pop()  # that version was deleted
     if not stack:
-        raise Refused(
+        raise StepFailed(
             f"There is nothing to go back to: no version was {alias} of {name} before {now.ref}.",
             f"Promote another one, or stop what is deployed: `mlops undeploy {name}`.",
         )
     return now, by_ref[stack[-1]]
+
+
+def _elsewhere(name: str, version: Version) -> list[str]:
+    """Deployments of the version that, by the history, still run on other machines."""
+    here = evidence.environment.who()["host"]
+    running: dict[tuple[str, str], str] = {}
+    for run in store.ledger.steps(name):
+        tags = run.data.tags
+        place = (tags.get("mlops.deployment", ""), tags.get("mlops.host", ""))
+        if tags.get("mlops.status") != "finished" or not place[0]:
+            continue
+        if tags["mlops.verb"] == "deploy":
+            running[place] = tags.get("mlops.model", "")
+        elif tags["mlops.verb"] == "undeploy":
+            running.pop(place, None)
+    return [
+        f"The deployment {deployment!r} on {host} has {version.ref} by the history: roll it back "
+        f"there (deploy {name}@champion --name {deployment})."
+        for (deployment, host), ref in running.items()
+        if ref == version.ref and host != here
+    ]
 
 
 def _redeployed(
@@ -143,7 +165,7 @@ def _redeployed(
             if not isinstance(error, MlopsError):
                 raise
             raise StepFailed(
-                f"{name_of(deployment)} did not come up with {before.ref}, so nothing was rolled "
+                f"{_called(deployment)} did not come up with {before.ref}, so nothing was rolled "
                 f"back: {error.message}",
                 error.hint,
             ) from error
@@ -152,7 +174,7 @@ def _redeployed(
     return tuple(moved)
 
 
-def name_of(deployment: Deployment) -> str:
+def _called(deployment: Deployment) -> str:
     """As sentences call it."""
     return f"The deployment {deployment.name!r}"
 

@@ -12,8 +12,9 @@ from mlops_magics.verbs.declaration import verb
 def history(name: str) -> History:
     """Tell who did what to a model, when, from where and why.
 
-    Each step that ends appends an entry to a chain, in which nothing can be altered or removed
-    unnoticed; `verify NAME` proves it with the signatures, and this tells what it finds.
+    Each step that ends appends a signed entry to a chain, in which nothing can be altered or
+    removed unnoticed; this tells what it finds. `verify NAME` looks through the files of each step
+    too.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ def history(name: str) -> History:
     events = store.history.events(name)
     if not events:
         raise store.history.unknown(name)
-    found = custody.check(name)
+    found = custody.check(name, deep=False)
     return History(
         name=name,
         events=tuple(events),

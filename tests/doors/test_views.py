@@ -48,6 +48,13 @@ FORMS: dict[type[Record], dict[str, Any]] = {
             "split": {HOSTILE: [HOSTILE, None]},
         },
     },
+    records.Promotion: {
+        "approvals": tuple({"actor": HOSTILE, "at": HOSTILE, "reason": HOSTILE} for _ in "ab"),
+        "status": "held",
+    },
+    records.Rollback: {
+        "deployments": ({"name": HOSTILE, "from": HOSTILE, "to": HOSTILE, "url": HOSTILE},),
+    },
     records.Tuning: {
         "trials": {"complete": 2, "failed": 1},
         "best": {"number": 1, "value": 0.9, "params": {HOSTILE: HOSTILE}},

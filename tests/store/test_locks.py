@@ -12,6 +12,8 @@ from mlflow.exceptions import MlflowException
 from mlops_magics.errors import StoreUnreachable
 from mlops_magics.store import locks, runs, versions
 
+LOCK = f"{locks.PREFIX}aliases-credit"
+
 
 def together(count: int = 6) -> int:
     """How many were inside at once, at most."""
@@ -40,19 +42,25 @@ def test_on_the_embedded_store() -> None:
 
 
 @pytest.mark.slow
-def test_on_a_server(tracking_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLOPS_TRACKING_URI", tracking_server)
+def test_on_a_server(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert together() == 1
     assert versions.names() == []
     client = runs.connect()
     # One that was left behind is taken over when its lease has run out, and not before.
-    client.create_registered_model(f"{locks.PREFIX}aliases-credit")
+    client.create_registered_model(LOCK)
     assert versions.names() == []
     monkeypatch.setattr(locks, "PATIENCE", 0.3)
     with pytest.raises(StoreUnreachable, match="Somebody else has been changing"):
         locks.alone("aliases-credit").__enter__()
-    monkeypatch.setattr(locks, "LEASE", 0.1)
+    monkeypatch.setattr(locks, "PATIENCE", 30.0)
+    monkeypatch.setattr(locks, "LEASE", 0.3)
     with locks.alone("aliases-credit"):
-        assert client.get_registered_model(f"{locks.PREFIX}aliases-credit")
+        # Held for longer than the lease, it is still ours: it is renewed.
+        waiting = threading.Thread(target=together, args=(1,))
+        waiting.start()
+        waiting.join(1.5)
+        assert waiting.is_alive()
+        assert "renewed" in client.get_registered_model(LOCK).description
+    waiting.join()
     with pytest.raises(MlflowException):
-        client.get_registered_model(f"{locks.PREFIX}aliases-credit")
+        client.get_registered_model(LOCK)

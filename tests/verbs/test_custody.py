@@ -1,4 +1,4 @@
-"""A history in which nothing can be altered, removed or moved unnoticed: tried by hand in SQLite."""
+"""A history in which nothing is altered, removed or moved unnoticed: tried by hand in SQLite."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def edit(statement: str, *values: Any) -> None:
         connection.commit()
 
 
-def problems() -> str:
+def problems(*, in_files: bool = False) -> str:
     found = mlops.verify("credit")
     assert not found.intact
     assert found.exit_code == 5
-    assert not mlops.history("credit").intact
+    assert mlops.history("credit").intact is in_files  # which does not look into files
     return " ".join(found.problems)
 
 
@@ -114,9 +114,37 @@ def test_an_altered_file_is_named(history: list[str]) -> None:
     for name in ("promotion.json", "mlops/record.json"):
         file = store.runs.fetch(history[2], name)
         file.write_text(file.read_text() + " ")
-        assert f"{name} was changed" in problems()
+        assert f"{name} was changed" in problems(in_files=True)
     store.runs.fetch(history[2], "promotion.json").unlink()
-    assert "promotion.json is gone" in problems()
+    assert "promotion.json is gone" in problems(in_files=True)
+
+
+@pytest.mark.parametrize(
+    "tables", [("latest_metrics",), ("metrics", "latest_metrics")], ids=" and ".join
+)
+def test_an_altered_metric_is_named(history: list[str], tables: tuple[str, ...]) -> None:
+    mlops.log({"accuracy": 0.99}, run="credit/1")  # added afterwards: that alters nothing
+    mlops.log({"expected_loss": 0.2}, run="credit/1")
+    assert mlops.verify("credit").intact
+    for table in tables:
+        edit(
+            f"update {table} set value = 0.999 where key = 'accuracy' and run_uuid = ?", history[3]
+        )
+    assert "Entry 4 (train" in (told := problems(in_files=True))
+    assert "the metric 'accuracy' was changed" in told
+
+
+def test_an_altered_parameter_is_named(history: list[str]) -> None:
+    edit("update params set value = '9' where key = 'C' and run_uuid = ?", history[0])
+    assert "the parameter 'C' was changed" in problems(in_files=True)
+
+
+def test_a_model_that_was_exchanged_with_its_digest_is_named(history: list[str]) -> None:
+    # The digest in the registry is changed to fit other files.
+    edit("update model_version_tags set value = 'sha256:0' where key = 'mlops.digest'")
+    assert "The digest of credit/1 in the registry is not that of the model" in problems(
+        in_files=True
+    )
 
 
 def test_an_alias_that_was_moved_by_other_means(history: list[str]) -> None:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import mlops_magics as mlops
-from mlops_magics import settings, store
+from mlops_magics import store
 from mlops_magics.errors import StoreUnreachable
 from mlops_magics.store import opening, outbox
 
@@ -300,57 +294,8 @@ def test_a_metric_of_nan_is_stored_as_it_is() -> None:
     assert values[1] > 1e300
 
 
-class Server:
-    """An MLflow server in a process of its own, over files that outlive it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with closing(socket.socket()) as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self.database = f"sqlite:///{folder / 'server.db'}"
-        store.runs.connect(settings.load(tracking_uri=self.database))  # migrates it at once
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-        command += ["--port", str(self.port), "--workers", "1"]
-        command += ["--backend-store-uri", self.database]
-        command += ["--artifacts-destination", str(self.folder / "artifacts")]
-        with open(self.folder / "server.log", "ab") as log:
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, start_new_session=True, cwd=self.folder
-            )
-        until = time.monotonic() + 120
-        while time.monotonic() < until:
-            with suppress(OSError, urllib.error.URLError):
-                urllib.request.urlopen(f"{self.uri}/health", timeout=2).close()
-                return
-            time.sleep(0.1)
-        raise AssertionError((self.folder / "server.log").read_text())
-
-    def stop(self) -> None:
-        if self.process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.process = None
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    folder = tmp_path / "server"
-    folder.mkdir()
-    running = Server(folder)
-    running.start()
-    monkeypatch.setenv("MLOPS_TRACKING_URI", running.uri)
-    yield running
-    running.stop()
-
-
 @pytest.mark.slow
-def test_a_server_that_is_stopped_during_the_cell(ip: Any, server: Server) -> None:
+def test_a_server_that_is_stopped_during_the_cell(ip: Any, server: Any) -> None:
     ip.user_ns["server"] = server
     began = time.monotonic()
     result = ip.run_cell(
