@@ -10,12 +10,13 @@ Nothing here imports a framework before one of its models is met.
 from mlops_magics.flavors import plain, unpicklable
 from mlops_magics.flavors.base import Flavor, Reader, Report, Saving
 from mlops_magics.flavors.folder import ModelFolder, digest
-from mlops_magics.flavors.predictors import Input, Param, Predictor
+from mlops_magics.flavors.predictors import Input, Inside, Param, Predictor
 from mlops_magics.flavors.registry import load, reader, recognise, watching
 
 __all__ = [
     "Flavor",
     "Input",
+    "Inside",
     "ModelFolder",
     "Param",
     "Predictor",

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mlops_magics.errors import MissingExtra, MlopsError
-from mlops_magics.flavors.predictors import Predictor
+from mlops_magics.flavors.predictors import Inside, Predictor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -147,6 +147,10 @@ class Flavor(Reader):
         """The models that it is made of: steps of a pipeline, what a wrapper holds."""
         yield from vars(obj).values() if hasattr(obj, "__dict__") else ()
 
+    def inside(self, obj: Any) -> Inside | None:
+        """What learned in the model, for whoever looks how it comes to its answers."""
+        return None
+
     def observe(self, obj: Any, X: Any, y: Any) -> dict[str, Any]:
         """What must be known to read the model's answers and does not stand in the model.
 
@@ -254,3 +258,7 @@ class ModelPredictor(Predictor):
     def answers(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray | None]:
         """Both at once."""
         return self.by.answers(self.model, frame)
+
+    def inside(self) -> Inside | None:
+        """What learned in it."""
+        return self.by.inside(self.model)

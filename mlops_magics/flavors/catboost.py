@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics.errors import BadData
 from mlops_magics.flavors import plain, seams
 from mlops_magics.flavors.base import Flavor, Report, Saving
+from mlops_magics.flavors.predictors import Inside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,6 +71,10 @@ class CatboostFlavor(Flavor):
         """The names of the features; CatBoost counts columns that have no name."""
         names = tuple(obj.feature_names_ or ())
         return () if names == tuple(map(str, range(len(names)))) else names
+
+    def inside(self, obj: Any) -> Inside:
+        """The model itself."""
+        return Inside(obj, lambda X: X)
 
     def params(self, obj: Any) -> dict[str, Any]:
         """What was set, and the loss that came of it."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics.errors import BadData
 from mlops_magics.flavors import pickles, plain, readings, seams, skops
 from mlops_magics.flavors.base import NOTHING, ModelPredictor, Report, Saving
-from mlops_magics.flavors.predictors import Predictor
+from mlops_magics.flavors.predictors import Inside, Predictor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,6 +104,10 @@ class LightgbmFlavor(readings.RawFlavor):
         names = obj.feature_name() if _is_booster(obj) else obj.feature_name_
         # It puts an underscore for a space, and counts columns that have no name.
         return () if any("_" in name for name in names) else tuple(names)
+
+    def inside(self, obj: Any) -> Inside:
+        """The model itself, with text as categories."""
+        return Inside(obj, plain.categorised)
 
     def params(self, obj: Any) -> dict[str, Any]:
         """What was set."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,22 @@ class Param:
     name: str
     type: str
     default: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What is found in a model by whoever looks how it comes to its answers.
+
+    Attributes
+    ----------
+    estimator : object
+        What learned, of whatever framework.
+    transform : callable
+        Rows as the model takes them → what the estimator is given: steps of a pipeline.
+    """
+
+    estimator: Any
+    transform: Callable[[Any], Any]
 
 
 class Predictor(ABC):
@@ -89,6 +105,10 @@ class Predictor(ABC):
     def answers(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray | None]:
         """`predict` and `scores` of the same rows, without doing twice what both need."""
         return self.predict(frame), self.scores(frame)
+
+    def inside(self) -> Inside | None:
+        """What learned, and what it is given; ``None`` for a model that only answers."""
+        return None
 
     def answer(self, data: Any, params: Mapping[str, Any]) -> Any:
         """What the model itself returns, for a server that passes it on as it is.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics.errors import BadData
 from mlops_magics.flavors import plain
 from mlops_magics.flavors.base import NOTHING, Flavor
-from mlops_magics.flavors.predictors import Predictor
+from mlops_magics.flavors.predictors import Inside, Predictor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,6 +128,10 @@ class Reading(Predictor):
         if self.classes is None or self.has_probabilities:
             return self.predict_proba(frame)
         return plain.column(self.by.raw(self.model, frame))
+
+    def inside(self) -> Inside | None:
+        """What learned in it."""
+        return self.by.inside(self.model)
 
 
 def _classes(numbers: np.ndarray, y: Any) -> tuple[Any, ...]:

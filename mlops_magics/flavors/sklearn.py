@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_magics.flavors import pickles, plain, skops
 from mlops_magics.flavors.base import Flavor, Saving
+from mlops_magics.flavors.predictors import Inside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,6 +115,25 @@ class SklearnFlavor(Flavor):
         """Steps of a pipeline, what an ensemble holds, the best of a search."""
         yield from obj.get_params(deep=True).values()
         yield from super().parts(obj)
+
+    def inside(self, obj: Any) -> Inside:
+        """The last step of a pipeline, the best of a search, one within the other."""
+        steps: list[Any] = []
+        while True:
+            if _is_plain_pipeline(obj):
+                steps += [step for _, step in obj.steps[:-1] if step not in (None, "passthrough")]
+                obj = obj.steps[-1][1]
+            elif (best := getattr(obj, "best_estimator_", None)) is not None:
+                obj = best
+            else:
+                break
+
+        def transform(X: Any) -> Any:
+            for step in steps:
+                X = step.transform(X)
+            return X
+
+        return Inside(obj, transform)
 
     def has_probabilities(self, obj: Any) -> bool:
         """Whether it has ``predict_proba``."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics.errors import BadData
 from mlops_magics.flavors import plain, readings, seams
 from mlops_magics.flavors.base import NOTHING, ModelPredictor, Report, Saving
-from mlops_magics.flavors.predictors import Predictor
+from mlops_magics.flavors.predictors import Inside, Predictor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,6 +105,10 @@ class XgboostFlavor(readings.RawFlavor):
     def columns(self, obj: Any) -> tuple[str, ...]:
         """The names of the features."""
         return tuple(_booster(obj).feature_names or ())
+
+    def inside(self, obj: Any) -> Inside:
+        """The model itself, with text as categories."""
+        return Inside(obj, _rows)
 
     def params(self, obj: Any) -> dict[str, Any]:
         """What was set of an estimator; of a Booster what its training says."""

@@ -28,6 +28,8 @@ class Asked:
         The folder of its files; ``None`` for a model in memory.
     answers : callable
         Rows → predictions, and what ranks them (probabilities, else a decision function), at once.
+    inside : callable
+        What learned in it, for whoever looks how it comes to its answers.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Asked:
     columns: tuple[str, ...] = ()
     version: store.versions.Version | None = None
     path: Path | None = None
+    inside: Callable[[], flavors.Inside | None] = lambda: None
 
 
 def reference_of(model: Any) -> str | None:
@@ -92,6 +95,7 @@ def of_version(version: store.versions.Version) -> Asked:
         columns=names if len(names) == len(predictor.columns) else (),
         version=version,
         path=path,
+        inside=predictor.inside,
     )
 
 
@@ -125,6 +129,7 @@ def of_object(model: Any) -> Asked:
         task=predictor.task,
         classes=predictor.classes,
         columns=flavor.columns(model),
+        inside=predictor.inside,
     )
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import pkgutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops_magics import goals, records, settings, store
+from mlops_magics import goals
 from mlops_magics.records import Verdict
-from mlops_magics.verbs import goal_texts
+from mlops_magics.verbs import goal_texts, keeping
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
     from mlops_magics.verbs.gates import Gates
     from mlops_magics.verbs.steps import Step
 
-#: The artifact that holds what the model answered, row by row, and the folder of the plots.
-PREDICTIONS, PLOTS = "predictions.parquet", "plots"
+#: The artifact that holds what the model answered, row by row.
+PREDICTIONS = "predictions.parquet"
 
 #: The tag of a version that names its verdict's run. It is set last, so that whoever finds it
 #: finds all of them.
@@ -49,9 +48,7 @@ def keep(
         with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
             current.file(_predictions(answers, answers.sample, Path(folder)))
         current.metrics(_metrics(answers.sample))
-    current.text("verdict.html", _shown("page", verdict))
-    for name, svg in _shown("pictures", verdict).items():
-        current.text(f"{PLOTS}/{name}.svg", svg)
+    keeping.show(current, "verdict", verdict)
     met = sum(goal.passed for goal in verdict.goals)
     current.params({"rows": verdict.rows, "goals": len(verdict.goals), "dataset": verdict.dataset})
     current.tags({"mlops.model": version.ref, "mlops.passed": str(verdict.passed).lower()})
@@ -67,32 +64,16 @@ def keep(
 
 
 def name_at(version: Version, verdict: Verdict) -> None:
-    """Name the verdict at its version, so that one half of it is never found.
-
-    Whatever happens in between, the version either names the verdict, and all that is said of it
-    is there, or it names none. Of two at once, the later one is named.
-    """
-    from filelock import FileLock
-
-    options = settings.load()
-    options.state.mkdir(parents=True, exist_ok=True)
-    with FileLock(options.state / f"verdicts-{version.name}.lock", timeout=60):
-        store.versions.untag(version, TAG)
-        for key, value in {
-            "passed": str(verdict.passed).lower(),
-            "model_digest": verdict.model_digest,
-            "dataset": verdict.dataset,
-            "dataset_digest": verdict.dataset_digest,
-            "gates_digest": verdict.gates_digest,
-            "at": verdict.at,
-        }.items():
-            store.versions.tag(version, f"{TAG}.{key}", value)
-        store.versions.tag(version, TAG, verdict.run_id)
-
-
-def _shown(how: str, verdict: Verdict) -> Any:
-    """A record's looks are the doors' business; they are found by name, as when it is shown."""
-    return pkgutil.resolve_name(records.RENDERERS[how])(verdict)
+    """Name the verdict at its version, with what `promote` asks of it."""
+    told = {
+        "passed": str(verdict.passed).lower(),
+        "model_digest": verdict.model_digest,
+        "dataset": verdict.dataset,
+        "dataset_digest": verdict.dataset_digest,
+        "gates_digest": verdict.gates_digest,
+        "at": verdict.at,
+    }
+    keeping.name_at(version, TAG, verdict.run_id, told)
 
 
 def _predictions(answers: Subject, sample: Sample, folder: Path) -> Path:

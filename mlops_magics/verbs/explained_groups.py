@@ -1,0 +1,87 @@
+"""The groups of a column explained: what matters among them, and what they are answered with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlops_magics import goals
+from mlops_magics.errors import BadData
+from mlops_magics.verbs import losses
+from mlops_magics.verbs.explained import MOST, Explained
+from mlops_magics.verbs.losses import Measure
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mlops_magics.explanations.questions import Question
+    from mlops_magics.verbs.evaluation import Asked
+    from mlops_magics.verbs.judged_rows import Rows
+
+#: What is told of a column in each group.
+_TOLD = ("feature", "permutation", "interval")
+
+
+def explain(
+    asked: Asked,
+    rows: Rows,
+    by: str,
+    question: Question,
+    measure: Measure,
+    repeats: int,
+    seed: int,
+) -> dict[str, dict[str, Any]]:
+    """Group → its rows, average answer, score and importances, or why it was not measured.
+
+    Columns are shuffled among the group's own rows.
+
+    Raises
+    ------
+    BadData
+        If the column has too many values to be groups.
+    """
+    import numpy as np
+
+    try:
+        groups = goals.groups.split(rows.frame, by)
+    except goals.metrics.Undefined as error:
+        raise BadData(f"Groups by {by} can't be explained: {error}.") from error
+    found: dict[str, dict[str, Any]] = {}
+    for group in groups:
+        count = len(group.rows)
+        if count < goals.groups.SMALLEST:
+            few = f"{count} row{'s' * (count != 1)}, too few (under {goals.groups.SMALLEST})"
+            found[group.label] = {"rows": count, "reason": few}
+            continue
+        chosen = np.random.default_rng(seed).permutation(group.rows)[:MOST]
+        found[group.label] = {
+            "rows": count,
+            **_one(asked, rows, chosen, question, measure, repeats, seed),
+        }
+    return found
+
+
+def _one(
+    asked: Asked,
+    rows: Rows,
+    chosen: np.ndarray[Any, Any],
+    question: Question,
+    measure: Measure,
+    repeats: int,
+    seed: int,
+) -> dict[str, Any]:
+    model = Explained.of(asked, rows, rows.frame.iloc[chosen])
+    average = float(question.read(model.said).mean())
+    try:
+        if measure.metric:
+            own = losses.of_metric(model, measure.metric)
+        else:
+            own = Measure(metric="", score=None, loss=losses.moved(model, question))
+        importances = losses.importances(model, own, repeats, seed)
+    except BadData as error:
+        return {"average": average, "reason": error.message.rstrip(".")}
+    importances.sort(key=lambda f: -f["permutation"])
+    return {
+        "average": average,
+        "score": own.score,
+        "importances": [{key: f[key] for key in _TOLD} for f in importances],
+    }
