@@ -8,16 +8,21 @@ that facts never depend on how they look.
 from mlops_magics.records.base import RENDERERS, SCHEMA_VERSION, Record, jsonable, now
 from mlops_magics.records.data import Column, Dataset
 from mlops_magics.records.explanations import Explanation
+from mlops_magics.records.model_cards import CardFact, CardSection, CardTable, ModelCard
 from mlops_magics.records.notebooks import Execution, Retraining, Verification
 from mlops_magics.records.operations import Deployment, Monitoring, Package, Prediction
 from mlops_magics.records.overview import Check, Demo, Diagnosis, Overview, Written
 from mlops_magics.records.promotions import History, Promotion, Rollback
+from mlops_magics.records.reading import read
 from mlops_magics.records.runs import Changes, Comparison, Logged, Reproduction, Run, Tuning
 from mlops_magics.records.verdicts import DataCheck, GoalResult, Verdict
 
 __all__ = [
     "RENDERERS",
     "SCHEMA_VERSION",
+    "CardFact",
+    "CardSection",
+    "CardTable",
     "Changes",
     "Check",
     "Column",
@@ -32,6 +37,7 @@ __all__ = [
     "GoalResult",
     "History",
     "Logged",
+    "ModelCard",
     "Monitoring",
     "Overview",
     "Package",
@@ -48,4 +54,5 @@ __all__ = [
     "Written",
     "jsonable",
     "now",
+    "read",
 ]

@@ -15,11 +15,13 @@ from typing import Any
 SCHEMA_VERSION = 1
 
 #: MIME type → the function that renders a record so, as ``module:function``; and ``page``, a whole
-#: HTML page, and ``pictures``, its figures as files of their own (name → SVG).
+#: HTML page, ``document``, a whole Markdown file, and ``pictures``, its figures as files of their
+#: own (name → SVG).
 RENDERERS = {
     "text/plain": "mlops_magics.doors.views:text",
     "text/html": "mlops_magics.doors.views:html",
     "page": "mlops_magics.doors.views:page",
+    "document": "mlops_magics.doors.views:document",
     "pictures": "mlops_magics.doors.views:pictures",
 }
 

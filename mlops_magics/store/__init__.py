@@ -7,6 +7,7 @@ import lazy_loader
 if TYPE_CHECKING:
     from mlops_magics.store import (
         datasets,
+        descriptions,
         history,
         journal,
         leaderboard,
@@ -26,6 +27,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     [
         "children",
         "datasets",
+        "descriptions",
         "history",
         "journal",
         "leaderboard",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from mlops_magics.errors import BadData, WrongUsage
-from mlops_magics.records import Verification, jsonable
+from mlops_magics.records import RENDERERS, ModelCard, Verification, jsonable
 from mlops_magics.verbs import looking
 from mlops_magics.verbs.declaration import Reference, verb
 
@@ -89,20 +90,27 @@ def verify(*paths: RecordRef, key: str = "") -> Verification:
 def audit(
     ref: RecordRef,
     *,
-    export: Literal["", "html", "json"] = "",
+    export: Literal["", "html", "json", "card"] = "",
     output: str = "",
     key: str = "",
 ) -> Audit:
     """Collect what is on record about an executed notebook or a model, to hand it on.
+
+    A model's card tells it to people, in the fields of the usual templates: what it is for, how it
+    was judged, also by group, its limits, data, owner, versions. It is made from recorded facts
+    only; what is not recorded is said to be so, with the command that records it.
 
     Parameters
     ----------
     ref : path
         An executed notebook, or a model such as ``credit@champion``.
     export : str
-        ``html``: one page that needs no script (of a notebook); ``json``: the facts as they are.
+        ``html``: one page that needs no script (of a notebook); ``card``: the model card (of a
+        model), also one page without a script; ``json``: the facts as they are.
     output : path, optional
-        Where the export goes; by default beside the notebook, or into this folder.
+        Where the export goes; by default beside the notebook, or into this folder. A card is
+        written as Markdown, with the metadata block of the Hugging Face Hub, where it ends in
+        ``.md``.
     key : path, optional
         As in `verify`: the public key that must have signed.
 
@@ -119,13 +127,18 @@ def audit(
         If this cannot be exported in that form.
     """
     if output and not export:
-        raise WrongUsage("--output needs --export.", "Add --export html or --export json.")
+        raise WrongUsage("--output needs --export.", "Add --export html, json or card.")
     if looking.is_file(ref):
         return _audit_notebook(Path(ref).expanduser(), export, output, key)
     return _audit_model(ref, export, output)
 
 
 def _audit_notebook(file: Path, export: str, output: str, key: str) -> Audit:
+    if export == "card":
+        raise WrongUsage(
+            f"A card is of a model, and {file} is a notebook.",
+            "Name the model: audit credit@champion --export card.",
+        )
     content, finding, problem = looking.look(file, key)
     if not content:
         raise BadData(f"{file} is not a notebook that can be shown. {problem}")
@@ -155,8 +168,8 @@ def _audit_model(ref: str, export: str, output: str) -> Audit:
 
     if export == "html":
         raise WrongUsage(
-            "A model's audit is exported as JSON; HTML is for executed notebooks.",
-            "Use --export json.",
+            "A model's audit is exported as its card or as JSON; HTML is for executed notebooks.",
+            "Use --export card, which is a page to read, or --export json.",
         )
     checked = looking.model(ref)
     version = store.versions.resolve(ref)
@@ -182,12 +195,24 @@ def _audit_model(ref: str, export: str, output: str) -> Audit:
         body = {"ref": version.ref, "verification": checked.to_dict(), **facts}
         name = f"{version.name}-{version.number}.audit.json"
         target = _write(output, Path.cwd() / name, _json(body))
+    elif export == "card":
+        from mlops_magics.verbs import carding
+
+        facts["card"] = card = carding.make(version, checked, events)
+        name = f"{version.name}-{version.number}.card.html"
+        target = _write(output, Path.cwd() / name, _shown(card, output))
     return _audit("model", checked, target, facts)
 
 
 def _audit(kind: str, checked: Verification, target: str, facts: Mapping[str, Any]) -> Audit:
     found = {f.name: getattr(checked, f.name) for f in fields(checked) if f.name != "bindings"}
     return Audit(kind=kind, exported=target, facts=facts, **found)
+
+
+def _shown(card: ModelCard, output: str) -> str:
+    """The card as the file is to have it; a record's looks are the doors' business."""
+    form = "document" if Path(output).suffix.lower() == ".md" else "page"
+    return str(pkgutil.resolve_name(RENDERERS[form])(card))
 
 
 def _record_of(run_id: str) -> Any:

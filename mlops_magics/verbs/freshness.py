@@ -38,9 +38,16 @@ def objection(version: Version) -> str:
         return f"the verdict that it names ({run_id}) is that of {verdict['model']}"
     if not verdict.get("passed"):
         return "its verdict is failed"
+    if said := stale(version, verdict):
+        return f"its verdict is stale: {said}"
+    return ""
+
+
+def stale(version: Version, verdict: Facts) -> str:
+    """What was changed of that on which a verdict rests; empty when nothing was."""
     for changed in (_model, _data, _gates, _functions, _champion):
         if said := changed(version, verdict):
-            return f"its verdict is stale: {said}"
+            return said
     return ""
 
 

@@ -141,6 +141,36 @@ def example(name: str, hint: Any) -> Any:
     return HOSTILE
 
 
+_FACTS_OF_A_CARD = (
+    records.CardFact(name=HOSTILE, value=HOSTILE, source=HOSTILE, said=True),
+    records.CardFact(name="unknown", command=HOSTILE),
+    records.CardFact(name="broken", value=HOSTILE, trouble=HOSTILE),
+)
+FORMS[records.ModelCard] = {
+    "sections": tuple(
+        records.CardSection(
+            name=name,
+            facts=_FACTS_OF_A_CARD,
+            tables=(
+                records.CardTable(title=HOSTILE, columns=(HOSTILE,), rows=((HOSTILE,),)),
+                records.CardTable(title=HOSTILE, columns=("a",), rows=((HOSTILE,),), long=True),
+            ),
+            notes=(HOSTILE,),
+        )
+        for name in (HOSTILE, "Evaluation", "Metrics by group", "Training data", "Explanation")
+    ),
+    "dataset": filled(records.Dataset),
+    "verdict": filled(records.Verdict),
+    "explanation": records.Explanation(
+        model=HOSTILE,
+        metric=HOSTILE,
+        importances=(
+            {"feature": HOSTILE, "permutation": 0.2, "interval": [0.1, 0.3], "direction": HOSTILE},
+        ),
+        words=(HOSTILE,),
+    ),
+}
+
 KINDS = [
     kind
     for kind in vars(records).values()

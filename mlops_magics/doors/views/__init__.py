@@ -62,6 +62,13 @@ def page(record: Record) -> str:
     return pages.page(record)
 
 
+def document(record: Record) -> str:
+    """A record as a Markdown file of its own, with what other tools read of it at its head."""
+    from mlops_magics.doors.views import as_markdown, front_matter, registry
+
+    return front_matter.of(record) + as_markdown.render(registry.card(record), level=1)
+
+
 def pictures(record: Record) -> dict[str, str]:
     """The figures of a record, each an SVG file of its own: name → content."""
     from mlops_magics.doors.views import pages

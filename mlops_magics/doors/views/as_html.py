@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -13,6 +14,7 @@ from mlops_magics.doors.views.card import (
     Fold,
     Meter,
     Panel,
+    Said,
     Spark,
     Status,
     Table,
@@ -67,6 +69,20 @@ border:1px solid color-mix(in srgb,currentColor 14%,transparent);border-radius:4
 .mlops pre .add{background:color-mix(in srgb,#1a8a4a 20%,transparent)}
 .mlops pre .cut{background:color-mix(in srgb,#d13438 20%,transparent)}
 .mlops pre .at{opacity:.55}
+.mlops nav{display:flex;flex-wrap:wrap;gap:2px 16px;margin:14px 0 0;padding:8px 0;font-size:13px;
+border-block:1px solid color-mix(in srgb,currentColor 14%,transparent)}
+.mlops nav a{color:inherit;text-underline-offset:3px}
+.mlops section{margin-top:28px}
+.mlops h2{font-size:19px;font-weight:600;margin:0 0 8px;padding:0 0 4px;border:0;
+border-bottom:1px solid color-mix(in srgb,currentColor 22%,transparent)}
+.mlops section dl{grid-template-columns:minmax(130px,190px) 1fr;gap:5px 16px}
+.mlops .said{white-space:pre-line}.mlops .by{display:block;opacity:.65;font-size:12px}
+.mlops section td{max-width:520px}
+.mlops .unknown{font-style:italic;opacity:.8}
+.mlops code{font:12px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;background:none;
+color:inherit;padding:0;overflow-wrap:anywhere}
+@media print{.mlops nav{display:none}.mlops tr,.mlops figure,.mlops h2{break-inside:avoid}
+.mlops h2{break-after:avoid}}
 """.replace("\n", "")
 
 
@@ -77,12 +93,32 @@ def render(card: Card) -> str:
 
 def body(card: Card) -> str:
     """The card without its style, for a page that has it already."""
+    return f"{_header(card)}{_inside(card)}{_sections(card.sections)}"
+
+
+def _header(card: Card) -> str:
     pill = f" {_status(card.status)}" if card.status else ""
     size = ' class="big"' if card.big else ""
-    parts = [
+    return (
         f'<header{size}><span class="kind">{escape(card.kind)}</span>'
         f'<span class="title">{escape(card.title)}</span>{pill}</header>'
-    ]
+    )
+
+
+def _sections(sections: Sequence[Card]) -> str:
+    """Each under a heading of its own, after what leads to them."""
+    if not sections:
+        return ""
+    names = {f"section-{i}": section for i, section in enumerate(sections, 1)}
+    links = "".join(f'<a href="#{name}">{escape(s.title)}</a>' for name, s in names.items())
+    return f"<nav>{links}</nav>" + "".join(
+        f'<section id="{name}"><h2>{escape(s.title)}</h2>{_inside(s)}</section>'
+        for name, s in names.items()
+    )
+
+
+def _inside(card: Card) -> str:
+    parts = []
     if card.lead:
         parts.append(f"<p>{escape(card.lead)}</p>")
     if card.facts:
@@ -145,7 +181,17 @@ def _cell(value: Any) -> str:
         return svg.meter(value)
     if isinstance(value, Spark):
         return svg.spark(value)
+    if isinstance(value, Said):
+        return _said(value)
     return escape(show(value))
+
+
+def _said(said: Said) -> str:
+    if said.text:
+        by = f'<span class="by">{escape(said.source)}</span>' if said.source else ""
+        return f'<span class="said">{escape(said.text)}</span>{by}'
+    told = f": <code>{escape(said.command)}</code>" if said.command else ""
+    return f'<span class="unknown">not recorded</span>{told}'
 
 
 def _diff(diff: Diff) -> str:

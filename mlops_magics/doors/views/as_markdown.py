@@ -1,22 +1,28 @@
-"""A card as Markdown, for the summary of a CI job."""
+"""A card as Markdown, for the summary of a CI job, or as a file of its own."""
 
 from __future__ import annotations
 
 import re
 
-from mlops_magics.doors.views.card import Bars, Card, Fold, Meter, Spark, Table, show
+from mlops_magics.doors.views.card import Bars, Card, Fold, Meter, Said, Spark, Table, show
 
 _PICTURES = (Bars, Meter, Spark)
 
 
-def render(card: Card) -> str:
-    """Heading, facts and tables; what is drawn stands in the tables as figures."""
+def render(card: Card, level: int = 2) -> str:
+    """Heading, facts and tables; what is drawn stands in the tables as figures.
+
+    Parameters
+    ----------
+    level : int
+        That of the heading.
+    """
     status = f" {card.status.sign} {card.status.word}" if card.status else ""
-    parts = [f"## {card.kind} {_safe(card.title)}{status}"]
+    parts = [f"{'#' * level} {f'{card.kind} {_safe(card.title)}{status}'.strip()}"]
     if card.lead:
         parts.append(_safe(card.lead))
     if card.facts:
-        parts.append("\n".join(f"- {_safe(k)}: {_safe(show(v))}" for k, v in card.facts.items()))
+        parts.append("\n".join(f"- {_safe(k)}: {_value(v)}" for k, v in card.facts.items()))
     parts += [_table(table) for table in card.tables if table.rows]
     for part in card.below:
         if isinstance(part, Fold):
@@ -26,7 +32,20 @@ def render(card: Card) -> str:
             )
     parts += [f"> {_safe(note)}" for note in card.notes]
     parts += [_safe(card.small)] if card.small else []
+    parts += [render(section, level + 1).rstrip("\n") for section in card.sections]
     return "\n\n".join(parts) + "\n"
+
+
+def _value(value: object) -> str:
+    if not isinstance(value, Said):
+        return _safe(show(value))
+    if value.text:
+        return _safe(value.text) + (f" *({_safe(value.source)})*" if value.source else "")
+    return "*not recorded*" + (f": `{_code(value.command)}`" if value.command else "")
+
+
+def _code(text: str) -> str:
+    return " ".join(text.split()).replace("`", "'")
 
 
 def _table(table: Table) -> str:

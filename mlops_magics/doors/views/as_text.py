@@ -18,7 +18,11 @@ _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 def render(card: Card, width: int = 110) -> str:
-    """The card in plain text, without colour codes."""
+    """The card in plain text, without colour codes; its sections below it."""
+    return "\n\n".join([_alone(card, width), *(render(s, width) for s in card.sections)])
+
+
+def _alone(card: Card, width: int) -> str:
     out = io.StringIO()
     # Inside a kernel, rich would also display what it prints.
     console = Console(
@@ -30,7 +34,7 @@ def render(card: Card, width: int = 110) -> str:
         force_jupyter=False,
     )
     status = f"  {card.status.sign} {card.status.word}" if card.status else ""
-    console.print(f"{card.kind} {card.title}{status}")
+    console.print(f"{card.kind} {card.title}{status}".strip())
     if card.lead:
         console.print(f"  {card.lead}")
     if card.facts:

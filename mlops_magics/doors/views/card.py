@@ -48,6 +48,22 @@ class Meter:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What is recorded of something and where; where nothing is, what would record it."""
+
+    text: str = ""
+    source: str = ""
+    command: str = ""
+
+    @property
+    def plain(self) -> str:
+        """All of it in one line."""
+        if self.text:
+            return f"{self.text} ({self.source})" if self.source else self.text
+        return f"not recorded; to record it: {self.command}" if self.command else "not recorded"
+
+
+@dataclass(frozen=True)
 class Spark:
     """The course of a value, as a small line; values that are no finite numbers are left out."""
 
@@ -161,7 +177,7 @@ class Fold:
 class Card:
     """One record as it is shown; figures, diffs and what unfolds stand `below` its tables.
 
-    A `big` one is what a report begins with.
+    A `big` one is what a report begins with; its `sections` are cards of their own.
     """
 
     kind: str
@@ -174,6 +190,7 @@ class Card:
     small: str = ""
     big: bool = False
     below: Sequence[Panel | Diff | Fold] = ()
+    sections: Sequence[Card] = ()
 
 
 def show(value: Any) -> str:
@@ -192,6 +209,8 @@ def show(value: Any) -> str:
         return f"{value:.4g}" if abs(value) < 1e5 else f"{value:.3f}".rstrip("0").rstrip(".")
     if isinstance(value, Status):
         return f"{value.sign} {value.word}"
+    if isinstance(value, Said):
+        return value.plain
     if isinstance(value, Mapping):
         return ", ".join(f"{k} {show(v)}" for k, v in value.items())
     if isinstance(value, list | tuple):

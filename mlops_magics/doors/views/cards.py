@@ -53,17 +53,6 @@ def plain(record: Record) -> Card:
 def dataset(record: Dataset) -> Card:
     """Rows, target, split, and what each column holds."""
     split = record.split
-    rows = [
-        (
-            column.name,
-            column.type,
-            percent(column.missing / record.rows) if column.missing else "–",
-            column.distinct,
-            _distribution(record.profile.get(column.name, {})),
-            _summary(record.profile.get(column.name, {})),
-        )
-        for column in record.schema
-    ]
     facts = {
         "rows": record.rows,
         "target": f"{record.target} ({record.task})" if record.target else "none",
@@ -75,10 +64,27 @@ def dataset(record: Dataset) -> Card:
         "content": short(record.digest),
         **({"bound": ", ".join(record.bindings)} if record.bindings else {}),
     }
-    table = Table(("column", "type", "missing", "distinct", "distribution", "values"), rows)
+    table = columns(record)
     return Card(
         "Dataset", record.name, None, "", facts, (table,), record.warnings, f"run {record.run_id}"
     )
+
+
+def columns(record: Dataset, title: str = "") -> Table:
+    """What each column holds."""
+    rows = [
+        (
+            column.name,
+            column.type,
+            percent(column.missing / record.rows) if column.missing else "–",
+            column.distinct,
+            _distribution(record.profile.get(column.name, {})),
+            _summary(record.profile.get(column.name, {})),
+        )
+        for column in record.schema
+    ]
+    names = ("column", "type", "missing", "distinct", "distribution", "values")
+    return Table(names, rows, title)
 
 
 def _distribution(profile: Any) -> Any:

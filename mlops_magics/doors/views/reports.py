@@ -176,13 +176,15 @@ def retraining(record: Retraining) -> Card:
 
 
 def verification(record: Verification) -> Card:
-    """Intact, or what was changed."""
+    """Intact, or what was changed; of an audit also where it was written."""
+    exported = getattr(record, "exported", "")
     facts = {
         **({"signed by": record.signer} if record.signer else {}),
         **({"sealed": moment(record.sealed)} if record.sealed else {}),
         **({"cells": record.cells} if record.cells else {}),
         **({"entries of the history": record.entries} if record.entries else {}),
         **({"newest entry": short(record.head)} if record.head else {}),
+        **({"written to": exported} if exported else {}),
     }
     status = Status("intact", "good") if record.intact else Status("not intact", "bad")
     problems = Table(("what was changed",), [(p,) for p in record.problems])
