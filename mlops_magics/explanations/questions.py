@@ -60,11 +60,10 @@ class Question:
         if self.kind == "number":
             return np.asarray(said, dtype=float).reshape(-1)
         if self.kind == "share" or scores is None:
-            return (np.asarray(said, dtype=object) == self.outcome).astype(float)
+            return np.asarray(said.astype(object) == self.outcome, dtype=float)
         given = np.asarray(scores, dtype=float)
         if given.ndim == 2 and given.shape[1] > 1:
-            column = np.asarray(given[:, self.place], dtype=float)
-            return column
+            return np.asarray(given[:, self.place], dtype=float)
         # One column of a decision function is that of the last class, as scikit-learn has it.
         return given.reshape(-1) if self.place else -given.reshape(-1)
 

@@ -95,16 +95,41 @@ def _at(found: Dependence, place: int, question: Question) -> str:
     return f"{_answer(found, place, question)} at {figures.value(found.places.values[place])}"
 
 
+def groups(by: str, found: Mapping[str, Mapping[str, Any]], question: Question) -> list[str]:
+    """How the groups of a column differ, in their answers and in what matters."""
+    known = {label: told for label, told in found.items() if told.get("importances")}
+    if len(known) < 2:
+        return []
+    lowest = min(known, key=lambda label: known[label]["average"])
+    highest = max(known, key=lambda label: known[label]["average"])
+    low, high = (figures.answer(known[g]["average"], question.kind) for g in (lowest, highest))
+    sentences = [
+        f"Between groups by {by}, {question.about} is on average from {low} ({lowest}) to {high} "
+        f"({highest})."
+    ]
+    first: dict[str, list[str]] = {}
+    for label, told in known.items():
+        first.setdefault(str(told["importances"][0]["feature"]), []).append(label)
+    if len(first) == 1:
+        sentences.append(f"In each of them {next(iter(first))} matters most.")
+    else:
+        told_first = [f"{name} for {together(labels)}" for name, labels in first.items()]
+        sentences.append(f"What matters most differs between them: {'; '.join(told_first)}.")
+    return sentences
+
+
 def row(found: Mapping[str, Any], own_unit: str, question: Question) -> str:
     """Why one row is answered as it is."""
+    same = found["unit"] == own_unit
+    average = found["base"] if same else found["average"]
     told = (
-        f"Row {found['row']}: {question.about} is {figures.number(found['answer'])}; the average "
-        f"over the reference rows is {figures.number(found['average'])}."
+        f"Row {found['row']}: {question.about} is {figures.number(found['answer'])}; on average it "
+        f"is {figures.number(average)}."
     )
     moving = [c for c in found["contributions"] if c["contribution"]]
     if not moving:
         return f"{told} No column moves it from there."
-    if found["unit"] == own_unit:
+    if same:
         verbs, unit = ("raises it by", "lowers it by"), ""
     else:
         verbs, unit = ("adds", "takes away"), f" In {found['unit']},"

@@ -83,9 +83,11 @@ class Insight:
             explainer, model, every, self.places, question, bool(self.outcome)
         )
         self._warnings += dict.fromkeys(explainer.notes)
+        groups = self._groups(asked, question, measure) if self.by else {}
         words = [
             *explanations.words.importance(importances, measure.metric, question),
             *(explanations.words.dependence(*d, question) for d in dependence.items()),
+            *explanations.words.groups(self.by, groups, question),
             *(told for _, told in single),
             explanations.words.CAUTION,
         ]
@@ -101,7 +103,7 @@ class Insight:
             dependence={name: _told(found) for name, found in dependence.items()},
             rows=tuple(found for found, _ in single),
             by=self.by,
-            groups=self._groups(asked, question, measure) if self.by else {},
+            groups=groups,
             words=tuple(words),
             method=self._method(model, measure.metric, parts, shared, explainer),
             reference={

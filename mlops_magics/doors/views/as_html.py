@@ -50,12 +50,15 @@ white-space:nowrap}
 .mlops thead th{overflow-wrap:normal}
 .mlops tr.noted td{border-bottom:0;padding-bottom:0!important;overflow-wrap:normal}
 .mlops tr.why td{max-width:none;opacity:.8;padding-top:0!important;padding-bottom:8px!important}
+.mlops ul{margin:8px 0;padding-left:18px}.mlops li{margin:2px 0}
 .mlops .note{border-left:3px solid #b06f00;padding-left:10px;margin:6px 0}
 .mlops .small{opacity:.65;font-size:12px;overflow-wrap:anywhere}
 .mlops svg{display:block}.mlops svg .now{fill:#4c83d6;opacity:.75}
 .mlops svg .was{stroke:currentColor;stroke-width:2;fill:none}
 .mlops svg .base{stroke:currentColor;opacity:.3;fill:none}
 .mlops svg .span{stroke:#4c83d6;stroke-width:4;fill:none;opacity:.6}
+.mlops svg .bar{fill:#4c83d6;stroke:none}.mlops svg .up{fill:#c8570a;stroke:none}
+.mlops svg .reach{stroke:currentColor;stroke-width:1.5;fill:none;opacity:.8}
 .mlops svg .right{fill:#1a8a4a;opacity:.14}
 .mlops details{margin:6px 0}.mlops summary{cursor:pointer;font-size:13px}
 .mlops svg .goal{stroke:currentColor;stroke-width:2;stroke-dasharray:3 2;fill:none}
@@ -124,6 +127,8 @@ def _inside(card: Card) -> str:
     if card.facts:
         rows = "".join(f"<dt>{escape(k)}</dt><dd>{_cell(v)}</dd>" for k, v in card.facts.items())
         parts.append(f"<dl>{rows}</dl>")
+    if card.words:
+        parts.append(f"<ul>{''.join(f'<li>{escape(said)}</li>' for said in card.words)}</ul>")
     parts += [_table(table) for table in card.tables if table.rows]
     parts += [_below(part) for part in card.below]
     parts += [f'<p class="note">{escape(note)}</p>' for note in card.notes]

@@ -23,6 +23,8 @@ def render(card: Card, level: int = 2) -> str:
         parts.append(_safe(card.lead))
     if card.facts:
         parts.append("\n".join(f"- {_safe(k)}: {_value(v)}" for k, v in card.facts.items()))
+    if card.words:
+        parts.append("\n".join(f"- {_safe(said)}" for said in card.words))
     parts += [_table(table) for table in card.tables if table.rows]
     for part in card.below:
         if isinstance(part, Fold):

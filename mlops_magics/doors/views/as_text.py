@@ -41,6 +41,8 @@ def _alone(card: Card, width: int) -> str:
         label_width = max(len(label) for label in card.facts)
         for label, value in card.facts.items():
             console.print(Text.assemble(f"  {label:<{label_width}}  ", show(value)), soft_wrap=True)
+    for said in card.words:
+        console.print(Text(f"  · {said}"), soft_wrap=True)
     for table in card.tables:
         if table.rows:
             _print_table(console, table)

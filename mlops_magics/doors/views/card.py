@@ -148,11 +148,39 @@ class Ranges:
 
 
 @dataclass(frozen=True)
+class Span:
+    """One bar, from one value to another, with what is written at its end."""
+
+    label: str
+    start: float
+    end: float
+    note: str = ""
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Bars over one axis, a line each; `marks` are upright lines with a name.
+
+    With `signed`, bars to the left and to the right differ in colour; their notes bear the sign.
+    """
+
+    title: str
+    axis: Axis
+    rows: Sequence[Span]
+    marks: Sequence[tuple[float, str]] = ()
+    signed: bool = False
+
+
+Figure = Chart | Parallel | Ranges | Spans
+
+
+@dataclass(frozen=True)
 class Panel:
     """Figures side by side under one heading, with one legend for all."""
 
     title: str
-    figures: Sequence[Chart | Parallel | Ranges]
+    figures: Sequence[Figure]
 
 
 @dataclass(frozen=True)
@@ -177,6 +205,8 @@ class Fold:
 class Card:
     """One record as it is shown; figures, diffs and what unfolds stand `below` its tables.
 
+    What `words` say in sentences stands before them all, a line each.
+
     A `big` one is what a report begins with; its `sections` are cards of their own.
     """
 
@@ -191,6 +221,7 @@ class Card:
     big: bool = False
     below: Sequence[Panel | Diff | Fold] = ()
     sections: Sequence[Card] = ()
+    words: Sequence[str] = ()
 
 
 def show(value: Any) -> str:

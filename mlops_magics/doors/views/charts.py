@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from mlops_magics.doors.views.card import Axis, Chart, Panel, Parallel, Ranges, Series, show
+from mlops_magics.doors.views.card import (
+    Axis,
+    Chart,
+    Figure,
+    Panel,
+    Parallel,
+    Ranges,
+    Series,
+    Spans,
+    show,
+)
 from mlops_magics.doors.views.scales import Scale, scale
 
 WIDTH, HEIGHT = 300, 216
@@ -58,18 +68,22 @@ font-size:12px}
 )
 
 
-def figure(figure: Chart | Parallel | Ranges, styles: dict[str, int]) -> str:
+def figure(figure: Figure, styles: dict[str, int]) -> str:
     """One figure; `styles` gives the series their colours."""
     if isinstance(figure, Ranges):
         from mlops_magics.doors.views import ranges
 
         return ranges.ranges(figure)
+    if isinstance(figure, Spans):
+        from mlops_magics.doors.views import spans
+
+        return spans.spans(figure)
     return chart(figure, styles) if isinstance(figure, Chart) else parallel(figure, styles)
 
 
-def labels_of(figure: Chart | Parallel | Ranges) -> list[str]:
+def labels_of(figure: Figure) -> list[str]:
     """What a legend explains of it."""
-    if isinstance(figure, Ranges):
+    if isinstance(figure, Ranges | Spans):
         return []  # each line has its own label beside it
     if isinstance(figure, Chart):
         return [series.label for series in figure.series]

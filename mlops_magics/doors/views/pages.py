@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import escape
 
 from mlops_magics.doors.views import as_html, charts, registry
-from mlops_magics.doors.views.card import Chart, Diff, Fold, Panel, Parallel, Ranges, Table
+from mlops_magics.doors.views.card import Diff, Figure, Fold, Panel, Table
 from mlops_magics.records import Record
 
 _PAGE = """<!doctype html>
@@ -50,7 +50,7 @@ def pictures(record: Record) -> dict[str, str]:
     return found
 
 
-def _figures(parts: object, above: str = "") -> Iterator[tuple[str, Chart | Parallel | Ranges]]:
+def _figures(parts: object, above: str = "") -> Iterator[tuple[str, Figure]]:
     for part in parts if isinstance(parts, list | tuple) else ():
         if isinstance(part, Fold):
             yield from _figures(part.parts, part.title)
@@ -61,7 +61,7 @@ def _figures(parts: object, above: str = "") -> Iterator[tuple[str, Chart | Para
             assert isinstance(part, Diff | Table)
 
 
-def alone(title: str, figure: Chart | Parallel | Ranges) -> str:
+def alone(title: str, figure: Figure) -> str:
     """A figure as an SVG document."""
     labels = list(dict.fromkeys(filter(None, charts.labels_of(figure))))
     styles = {label: i for i, label in enumerate(labels)}
