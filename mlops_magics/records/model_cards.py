@@ -84,7 +84,7 @@ class ModelCard(Record):
     unsaid : tuple of str
         What only people can know and nobody has recorded.
     dataset, verdict, explanation : records or None
-        What the sections of that name rest on, whole.
+        What the sections of that name rest on; of the explanation all but its single rows.
     metadata : mapping
         What other tools read of a card: ``library``, ``task``, ``license``, ``dataset``,
         ``metrics``, ``estimator``, ``columns`` (whether the inputs are named columns).

@@ -79,6 +79,7 @@ def operation(sources: Sources) -> CardSection:
             _verdict(told, trouble, event),
             told.get("rows"),
             ", ".join(_drifted(told)) or "none",
+            (told.get("performance") or {}).get("metrics") or "–",
         )
         for event, told, trouble in _told(sources, "monitor")
     ]
@@ -96,7 +97,7 @@ def operation(sources: Sources) -> CardSection:
         ),
         CardTable(
             title="Monitoring",
-            columns=("when", "deployment", "outcome", "rows", "drifted columns"),
+            columns=("when", "deployment", "outcome", "rows", "drifted columns", "measured"),
             rows=tuple(seen),
             source="history",
         ),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops_magics import evidence, store
 from mlops_magics.errors import MlopsError
 from mlops_magics.records import CardFact, now
-from mlops_magics.store.descriptions import Description
-from mlops_magics.store.versions import Version
+
+if TYPE_CHECKING:
+    from mlops_magics.store.descriptions import Description
+    from mlops_magics.store.versions import Version
 
 RECORD = "mlops/record.json"
 
@@ -67,11 +69,14 @@ class Sources:
         whole, _ = self.tried(
             lambda: self._described(lambda v: store.descriptions.of_model(v.name))
         )
-        return own or Description(), whole or Description(), trouble
+        nothing = store.descriptions.Description()
+        return own or nothing, whole or nothing, trouble
 
     def _described(self, read: Callable[[Version], Description]) -> Description:
         found = read(self.version)
-        return Description(str(self._clean(found.text)), self._masked(found.tags))
+        return store.descriptions.Description(
+            str(self._clean(found.text)), self._masked(found.tags)
+        )
 
     def earlier_tags(self) -> list[tuple[str, Mapping[str, str]]]:
         """The tags of the runs that made earlier versions, the version before first."""

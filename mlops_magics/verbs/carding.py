@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops_magics import records
 from mlops_magics.records import (
@@ -14,19 +14,19 @@ from mlops_magics.records import (
     ModelCard,
     Verification,
 )
-from mlops_magics.store.versions import Version
 from mlops_magics.verbs import (
     card_data,
     card_history,
     card_judging,
     card_making,
     card_statements,
+    explanation_keeping,
 )
 from mlops_magics.verbs.card_judging import Judged
 from mlops_magics.verbs.card_sources import Sources
 
-#: The tag of a version that names the run of its explanation, and the file in that.
-EXPLANATION, EXPLAINED = "mlops.explanation", "explanation.json"
+if TYPE_CHECKING:
+    from mlops_magics.store.versions import Version
 
 
 def make(version: Version, checked: Verification, events: Sequence[Mapping[str, Any]]) -> ModelCard:
@@ -97,15 +97,17 @@ def _data(sources: Sources) -> tuple[CardSection, Dataset | None]:
 
 
 def _explained(sources: Sources) -> tuple[CardSection, Explanation | None]:
-    """What `explain` found of this version."""
-    ref, run_id = sources.version.ref, sources.version.tags.get(EXPLANATION, "")
+    """What `explain` found of this version; the values of single rows are left out."""
+    ref, run_id = sources.version.ref, sources.version.tags.get(explanation_keeping.TAG, "")
     explanation: Explanation | None = None
     trouble = ""
     if run_id:
-        body, trouble = sources.json(run_id, EXPLAINED)
+        body, trouble = sources.json(run_id, explanation_keeping.EXPLANATION)
         if not trouble:
-            explanation, trouble = sources.tried(lambda: records.read(Explanation, body))
-    source = f"{EXPLAINED} of run {run_id}" if run_id else ""
+            explanation, trouble = sources.tried(
+                lambda: records.read(Explanation, {**body, "rows": ()})
+            )
+    source = f"{explanation_keeping.EXPLANATION} of run {run_id}" if run_id else ""
     if explanation is None:
         missing = CardFact(
             name="Explanation", source=source, command=f"mlops explain {ref}", trouble=trouble
@@ -114,10 +116,7 @@ def _explained(sources: Sources) -> tuple[CardSection, Explanation | None]:
     notes = []
     if explanation.model_digest and explanation.model_digest != sources.version.digest:
         notes.append("It explains other files than those that are registered: explain it again.")
-    facts = (
-        CardFact(name="Explained", value=explanation.about, source=source),
-        CardFact(name="Rows it rests on", value=dict(explanation.reference), source=source),
-    )
+    facts = (CardFact(name="Run", value=run_id, source=source),)
     section = CardSection(name="Explanation", facts=facts, notes=tuple(notes))
     return section, explanation
 

@@ -80,7 +80,7 @@ border-block:1px solid color-mix(in srgb,currentColor 14%,transparent)}
 border-bottom:1px solid color-mix(in srgb,currentColor 22%,transparent)}
 .mlops section dl{grid-template-columns:minmax(130px,190px) 1fr;gap:5px 16px}
 .mlops .said{white-space:pre-line}.mlops .by{display:block;opacity:.65;font-size:12px}
-.mlops section td{max-width:520px}
+.mlops section td{max-width:520px;overflow-wrap:break-word}
 .mlops .unknown{font-style:italic;opacity:.8}
 .mlops code{font:12px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;background:none;
 color:inherit;padding:0;overflow-wrap:anywhere}

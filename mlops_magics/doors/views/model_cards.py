@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from mlops_magics.doors.views import cards, figures, used, verdicts
+from mlops_magics.doors.views import cards, explanations, figures, used, verdicts
 from mlops_magics.doors.views.card import (
-    Axis,
     Card,
     Diff,
     Fold,
     Panel,
-    Ranges,
     Said,
     Status,
     Table,
@@ -26,8 +24,8 @@ from mlops_magics.records import CardFact, CardSection, CardTable, ModelCard
 #: How the model stands → the tone of the word.
 _TONES: dict[str, Any] = {"passed": "good", "failed": "bad", "can't be relied on": "bad"}
 _FORMS: dict[str, Callable[[Any], str]] = {"bytes": size, "moment": moment, "used": used.line}
-#: So many columns of the data, and of what is important, are shown at once.
-_COLUMNS, _IMPORTANT = 40, 10
+#: So many columns of the data are shown at once.
+_COLUMNS = 40
 #: A column of more values than these may tell of single people: its values are not listed.
 _LISTED = 50
 
@@ -67,7 +65,8 @@ def _section(record: ModelCard, section: CardSection) -> Card:
         "",
         section.name,
         lead=shown.lead,
-        facts={fact.name: _fact(fact) for fact in section.facts},
+        words=shown.words,
+        facts={**shown.facts, **{fact.name: _fact(fact) for fact in section.facts}},
         tables=[*shown.tables, *tables],
         notes=section.notes,
         small=_sources(section),
@@ -135,42 +134,8 @@ def _columns(record: ModelCard) -> Card:
 
 
 def _explanation(record: ModelCard) -> Card:
-    """Its sentences, and what matters most."""
     found = record.explanation
-    if found is None:
-        return Card("", "")
-    rows = [
-        (
-            str(i.get("feature", "")),
-            i.get("permutation"),
-            _span(i.get("interval")),
-            i.get("shap"),
-            str(i.get("direction") or "–"),
-        )
-        for i in found.importances[:_IMPORTANT]
-    ]
-    loss = f"loss of {found.metric}" if found.metric else "mean change"
-    table = Table(
-        ("column", f"{loss} when shuffled", "95 % interval", "mean |SHAP|", "direction"),
-        rows,
-        "What matters most",
-    )
-    drawn = Ranges("", Axis(f"{loss} when shuffled"), [_range(i) for i in found.importances[:10]])
-    pictures = [Panel("", [drawn])] if any(r[1] is not None for r in rows) else []
-    return Card("", "", lead=" ".join(found.words), tables=(table,), below=pictures)
-
-
-def _range(
-    importance: Mapping[str, Any],
-) -> tuple[str, float | None, tuple[float, float] | None, Status]:
-    pair = importance.get("interval")
-    value = importance.get("permutation")
-    interval = (float(pair[0]), float(pair[1])) if pair and None not in pair else None
-    return str(importance.get("feature", "")), value, interval, Status("")
-
-
-def _span(pair: Any) -> str:
-    return f"{show(pair[0])} … {show(pair[1])}" if pair else "–"
+    return explanations.explanation(found) if found is not None else Card("", "")
 
 
 #: What a section shows of the record that it rests on.
