@@ -5,8 +5,31 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from mlops_magics.drift import categorical, facts, numeric, quality, reading, report, shares
+    from mlops_magics.drift import (
+        categorical,
+        checks,
+        facts,
+        labels,
+        numeric,
+        overlap,
+        quality,
+        reading,
+        report,
+        shares,
+    )
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, ["categorical", "facts", "numeric", "quality", "reading", "report", "shares"]
+    __name__,
+    [
+        "categorical",
+        "checks",
+        "facts",
+        "labels",
+        "numeric",
+        "overlap",
+        "quality",
+        "reading",
+        "report",
+        "shares",
+    ],
 )

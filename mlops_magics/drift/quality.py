@@ -29,6 +29,19 @@ def find(
     reference: Mapping[str, Mapping[str, Any]], current: pd.DataFrame, exclude: tuple[str, ...] = ()
 ) -> list[str]:
     """What is not as it was in training, one sentence each, column by column."""
+    if len(current) == 0:
+        return []
+    found = of_columns(reference, current, exclude)
+    unknown = [str(c) for c in current.columns if str(c) not in reference and c not in exclude]
+    if unknown:
+        found.append(f"Not seen in training: {_some(unknown, 'column')}.")
+    return found + _copies(reference, current)
+
+
+def of_columns(
+    reference: Mapping[str, Mapping[str, Any]], current: pd.DataFrame, exclude: tuple[str, ...] = ()
+) -> list[str]:
+    """What is not as it was in the columns of training, one sentence each."""
     found: list[str] = []
     if len(current) == 0:
         return found
@@ -43,10 +56,7 @@ def find(
             found.append(f"{name} {read.note}")
         if read.values is not None:
             found += [f"{name} {finding}" for finding in _column(profile, read.values)]
-    unknown = [str(c) for c in current.columns if str(c) not in reference and c not in exclude]
-    if unknown:
-        found.append(f"Not seen in training: {_some(unknown, 'column')}.")
-    return found + _copies(reference, current)
+    return found
 
 
 def _column(profile: Mapping[str, Any], values: pd.Series) -> list[str]:

@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mlops_magics.evidence import columns, predictors
+from mlops_magics.evidence import columns, predictors, rows
 from mlops_magics.evidence.data import schema as schema_of
 from mlops_magics.evidence.splitting import Split
 from mlops_magics.records import Column
@@ -47,20 +46,20 @@ def check(
         What the split was made by.
     """
     known = {c.name: c for c in (schema or schema_of(frame))}
-    rows = len(frame)
+    count = len(frame)
     free = [n for n in known if n not in (target, group, time)]
     ids = [name for name in free if _is_id(frame[name], known[name])]
     said = [_id(name) for name in ids]
-    said += [_constant(known[name]) for name in free if _is_constant(known[name], rows)]
+    said += [_constant(known[name]) for name in free if _is_constant(known[name], count)]
     if target:
-        said += predictors.find(frame, target, known)
+        said += [sign.sentence for sign in predictors.find(frame, target, known)]
     said += _duplicates(frame.drop(columns=ids), split)
     if group:
         said += _shared(frame[group], split, group)
     if time:
         said += _later(frame[time], split, time)
     if not group:
-        names = [n for n in free if n not in ids and _is_group(known[n], rows)]
+        names = [n for n in free if n not in ids and _is_group(known[n], count)]
         said += [sentence for n in names for sentence in _shared(frame[n], split, n)]
     if not time and not group:
         said += _dates([n for n in free if known[n].type == "datetime"])
@@ -103,26 +102,18 @@ def _constant(column: Column) -> str:
 def _duplicates(frame: pd.DataFrame, split: Split) -> list[str]:
     if not len(frame.columns):
         return []
-    rows = _row_hashes(frame)
-    double = len(rows) - len(np.unique(rows))
+    hashed = rows.hashes(frame)
+    double = len(hashed) - len(np.unique(hashed))
     if not double:
         return []
-    said = [f"{double:,} of {len(rows):,} rows are duplicates of another row."]
-    both = int(np.isin(rows[split.test_rows], rows[split.train_rows]).sum())
+    said = [f"{double:,} of {len(hashed):,} rows are duplicates of another row."]
+    both = int(np.isin(hashed[split.test_rows], hashed[split.train_rows]).sum())
     if both:
         said.append(
             f"{both:,} of {len(split.test_rows):,} test rows stand among the training rows as "
             "well, where a model can learn them by heart; drop the duplicates first."
         )
     return said
-
-
-def _row_hashes(frame: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    plain = frame.copy(deep=False)
-    for name in frame.columns:
-        if columns.type_of(frame[name]) == "object":
-            plain[name] = columns.codes(frame[name])
-    return np.asarray(pd.util.hash_pandas_object(plain, index=False), dtype=np.uint64)
 
 
 def _shared(values: pd.Series, split: Split, name: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,8 +31,18 @@ _Floats = np.ndarray[Any, np.dtype[np.float64]]
 _Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def find(frame: pd.DataFrame, target: str, known: Mapping[str, Column]) -> list[str]:
-    """One sentence for each such column of `frame`, whose schema is `known`."""
+class Sign(NamedTuple):
+    """A column that gives the target away, and how: `surely`, as it holds the target itself."""
+
+    column: str
+    sentence: str
+    surely: bool
+
+
+def find(
+    frame: pd.DataFrame, target: str, known: Mapping[str, Column], rows: int = SAMPLE
+) -> list[Sign]:
+    """Each such column of `frame`, whose schema is `known`, by up to so many `rows`."""
     if known[target].distinct < 2:
         return []
     names = [
@@ -41,36 +51,39 @@ def find(frame: pd.DataFrame, target: str, known: Mapping[str, Column]) -> list[
     classes = task(frame[target]) == "classification"
     random = np.random.default_rng(0)
     seen = ""
-    if len(frame) > SAMPLE:
-        frame = frame.iloc[np.sort(random.choice(len(frame), SAMPLE, replace=False))]
-        seen = f" in a sample of {SAMPLE:,} rows"
+    if len(frame) > rows:
+        frame = frame.iloc[np.sort(random.choice(len(frame), rows, replace=False))]
+        seen = f" in a sample of {rows:,} rows"
     learned = random.permutation(len(frame)) % 2 == 0
-    return list(_sentences(frame, target, names, classes, learned, seen))
+    return list(_signs(frame, target, names, classes, learned, seen))
 
 
-def _sentences(
+def _signs(
     frame: pd.DataFrame, target: str, names: list[str], classes: bool, learned: _Mask, seen: str
-) -> Iterator[str]:
+) -> Iterator[Sign]:
     goal = columns.codes(frame[target])
     for name in names:
         values = frame[name]
         if _equal(values, frame[target]):
-            yield f"Column {name!r} is equal to the target {target!r}{seen}; leave it out."
+            said = f"Column {name!r} is equal to the target {target!r}{seen}; leave it out."
+            yield Sign(name, said, surely=True)
             continue
         if len(frame) < _FEW:
             continue
         codes = columns.codes(values)
         if (classes or _count(goal) < np.sqrt(len(goal))) and _one_to_one(codes, goal):
-            yield (
+            said = (
                 f"Column {name!r} stands for the target {target!r} one to one{seen}; leave it out."
             )
+            yield Sign(name, said, surely=True)
             continue
         gain = _gain(values, codes, frame[target], goal if classes else None, learned)
         if gain >= _NEAR_PERFECT:
-            yield (
+            said = (
                 f"Column {name!r} alone predicts the target almost perfectly: {gain:.1%} of what "
                 f"there is to gain{seen}; is it known at the time of a prediction?"
             )
+            yield Sign(name, said, surely=False)
 
 
 def _equal(one: pd.Series, other: pd.Series) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -32,8 +31,6 @@ def check(
     UnknownName
         If there is no check of a name in `waived`.
     """
-    if importlib.util.find_spec("mlops_magics.drift.checks") is None:  # until it is there
-        return ()
     found = drift.checks.check(
         rows.frame, rows.learned, rows.training, target=rows.target, needed=needed
     )

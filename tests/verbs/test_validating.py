@@ -198,12 +198,11 @@ def test_wrong_usage_is_found_before_anything_is_recorded(train: Train) -> None:
     assert "mlops.verdict" not in store.versions.resolve("credit").tags
 
 
-def test_other_rows_may_be_given(
-    train: Train, credit: pd.DataFrame, data: Dataset, project: Path
-) -> None:
+def test_other_rows_may_be_given(train: Train, data: Dataset, project: Path) -> None:
     train()
     goals = "accuracy >= 0.1\nrows >= 1"
-    frame = credit[[*NUMBERS, "Status"]].sample(200, random_state=0)
+    learned, unseen = store.datasets.frames(data)
+    frame = unseen[[*NUMBERS, "Status"]].sample(200, random_state=0)
     frame.to_csv(project / "more.csv", index=False)
     for given in (frame, "more.csv", (frame[NUMBERS], frame["Status"])):
         verdict = mlops.validate("credit", goals=goals, on=given)
@@ -213,7 +212,6 @@ def test_other_rows_may_be_given(
     verdict = mlops.validate("credit", goals=goals, on=gaps)
     assert verdict.rows == 180
     assert "20 of 200 rows have no value in 'Status'" in verdict.warnings[0]
-    learned, _ = store.datasets.frames(data)
     assert "was trained on" in mlops.validate("credit", goals=goals, on=learned).warnings[0]
     assert mlops.validate("credit", goals=goals, on="credit-data").dataset == "credit-data"
 
@@ -552,7 +550,6 @@ def _unreachable(*given: Any, **options: Any) -> Any:
 def test_a_failed_check_fails_the_verdict_unless_it_is_waived(
     train: Train, data: Dataset, credit: pd.DataFrame
 ) -> None:
-    pytest.importorskip("mlops_magics.drift.checks")
     train()
     learned, test = store.datasets.frames(data)
     mixed = pd.concat([test, learned.head(400)])
