@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_magics import settings
-from mlops_magics.errors import BadData, NotIntact, UnknownName
+from mlops_magics.errors import BadData, MlopsError, StoreUnreachable, UnknownName
 from mlops_magics.records import Verification
 
 if TYPE_CHECKING:
@@ -101,7 +101,9 @@ def model(ref: str) -> Verification:
     problems: list[str] = []
     try:
         store.versions.local_path(version)
-    except NotIntact as error:
+    except StoreUnreachable:
+        raise
+    except MlopsError as error:  # they were changed, or are gone
         problems.append(error.message)
     found = custody.check(version.name)
     problems += [*found.problems, *found.unknown]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 import mlops_magics as mlops
 from mlops_magics import store
@@ -296,6 +297,38 @@ def test_files_of_the_model_that_were_changed(version: Version) -> None:
     (folder / "conda.yaml").write_text("# changed\n")
     section = card("credit").section("Inputs and output")
     assert "digest differs" in fact(section, "Inputs").trouble
+
+
+def test_files_of_the_model_that_are_gone(version: Version) -> None:
+    shutil.rmtree(store.versions.local_path(version))
+    found = card("credit")
+    assert not found.intact
+    assert "are not at" in fact(found.section("Inputs and output"), "Inputs").trouble
+    assert "are not at" in words(found.section("Integrity and history"))
+
+
+def test_a_model_that_was_registered_by_other_means(project: Path) -> None:
+    client = store.runs.connect()
+    client.create_registered_model("plain")
+    (project / "m").mkdir()
+    client.create_model_version("plain", source=str(project / "m"))
+    found = card("plain/1")
+    assert found.lead == "A model."
+    assert not fact(found.section("Model details"), "Trained").known
+    assert "This can&#x27;t be read" not in page("plain/1"), "no section is lost"
+
+
+def test_a_regression(credit: pd.DataFrame, project: Path) -> None:
+    kept = credit[[*NUMBERS, "Price"]]
+    data = mlops.prepare(kept, name="prices", target="Price", test=0.3)
+    with mlops.train("price", data="prices"):
+        model = LinearRegression().fit(data.X_train, data.y_train)  # noqa: F841
+    mlops.validate("price", goals="r2 >= 0.1")
+    text = page("price")
+    assert "truth − predicted" in text
+    mlops.audit("price", export="card", output="card.md")
+    head = yaml.safe_load(Path("card.md").read_text(encoding="utf-8").split("---\n")[1])
+    assert head["pipeline_tag"] == "tabular-regression"
 
 
 HOSTILE = "<script>alert(1)</script> [x](javascript:y) | `a` \n# b\n---"
