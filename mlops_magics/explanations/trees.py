@@ -9,6 +9,7 @@ trees, Nature Machine Intelligence 2.
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,9 @@ def parts(explainer: Any, rows: Any) -> Parts:
     Exception
         What SHAP raises for trees that it can't walk through.
     """
-    values = explainer.shap_values(rows, check_additivity=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what changed between its versions
+        values = explainer.shap_values(rows, check_additivity=False)
     if isinstance(values, list):  # earlier versions: one array a class
         values = np.stack(values, axis=-1)
     found: Floats = np.asarray(values, dtype=float)

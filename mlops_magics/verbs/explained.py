@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from mlops_magics import evidence, goals
+from mlops_magics import evidence, explanations, goals
 from mlops_magics.errors import BadData, MlopsError, WrongUsage, did_you_mean
-from mlops_magics.explanations.questions import Answered
 from mlops_magics.verbs import evaluation, faults
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mlops_magics.explanations.mosaic import Said
+    from mlops_magics.explanations.questions import Answered
     from mlops_magics.goals.samples import Sample
     from mlops_magics.verbs.evaluation import Asked
     from mlops_magics.verbs.judged_rows import Rows
@@ -69,7 +69,9 @@ class Explained:
         said = _ask(asked, inputs, real=True)
         values, scores = said
         assert values is not None
-        answered = Answered.of(asked.task, asked.classes, values, scores, rows.target)
+        answered = explanations.questions.Answered.of(
+            asked.task, asked.classes, values, scores, rows.target
+        )
         found = goals.samples.sample(cast(Any, asked.task), values, values, scores, asked.classes)
         if problem := found.problem():
             raise BadData(

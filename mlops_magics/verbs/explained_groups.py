@@ -33,20 +33,11 @@ def explain(
     """Group → its rows, average answer, score and importances, or why it was not measured.
 
     Columns are shuffled among the group's own rows.
-
-    Raises
-    ------
-    BadData
-        If the column has too many values to be groups.
     """
     import numpy as np
 
-    try:
-        groups = goals.groups.split(rows.frame, by)
-    except goals.metrics.Undefined as error:
-        raise BadData(f"Groups by {by} can't be explained: {error}.") from error
     found: dict[str, dict[str, Any]] = {}
-    for group in groups:
+    for group in goals.groups.split(rows.frame, by):
         count = len(group.rows)
         if count < goals.groups.SMALLEST:
             few = f"{count} row{'s' * (count != 1)}, too few (under {goals.groups.SMALLEST})"

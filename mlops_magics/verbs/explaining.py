@@ -6,10 +6,16 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-from mlops_magics import store
+from mlops_magics import goals, store
 from mlops_magics.errors import BadData, UnknownName, WrongUsage
 from mlops_magics.records import Explanation
-from mlops_magics.verbs import evaluation, explanation_keeping, judged_rows, own_metrics
+from mlops_magics.verbs import (
+    evaluation,
+    explanation_keeping,
+    judged_rows,
+    losses,
+    own_metrics,
+)
 from mlops_magics.verbs.declaration import Data, Model, verb
 from mlops_magics.verbs.insight import Insight
 from mlops_magics.verbs.options import Option
@@ -76,7 +82,8 @@ def explain(
     WrongUsage
         If there are no rows to explain it on, or no row at a place.
     BadData
-        If the rows lack a column, or the model can't answer them.
+        If the rows lack a column, the model can't answer them, or a column has too many values to
+        be groups.
     """
     reference = evaluation.reference_of(model)
     version = store.versions.resolve(reference) if reference is not None else None
@@ -94,6 +101,8 @@ def explain(
         seed=seed,
     )
     with own_metrics.known(metric):
+        if metric:
+            losses.named(metric)
         if version is None:
             found = insight.explanation(evaluation.of_object(model))
             return _noted(found, "Nothing is stored: the model is in memory only.")
@@ -124,6 +133,11 @@ def _check(rows: Rows, places: Sequence[int], by: str, features: int, repeats: i
             )
     if by and by not in rows.frame.columns:
         raise UnknownName("column", by, map(str, rows.frame.columns))
+    if by:
+        try:
+            goals.groups.split(rows.frame, by)
+        except goals.metrics.Undefined as error:
+            raise BadData(f"Groups by {by} can't be explained: {error}.") from error
     if repeats < 1:
         raise WrongUsage(f"Each column is shuffled once at least, not {repeats} times.")
     if features < 0:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_magics import explanations, records
 from mlops_magics.errors import MlopsError
-from mlops_magics.explanations.dependence import ROWS as AVERAGED
 from mlops_magics.records import Explanation
 from mlops_magics.verbs import explained_groups, explained_rows, losses
 from mlops_magics.verbs.explained import MOST, Explained
@@ -195,7 +194,7 @@ class Insight:
         repeats = f"{self.repeats} shuffle{'s' * (self.repeats != 1)} of each column"
         return {
             "importance": f"permutation: {what}, {repeats} over {count:,} rows",
-            "dependence": f"average over {min(count, AVERAGED):,} rows",
+            "dependence": f"average over {min(count, explanations.dependence.ROWS):,} rows",
             **(
                 {
                     "contributions": f"{parts.method}; {shared:,} rows",

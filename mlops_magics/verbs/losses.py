@@ -38,7 +38,7 @@ class Measure:
     notes: tuple[str, ...] = ()
 
 
-def measure(model: Explained, question: Question, named: str) -> Measure:
+def measure(model: Explained, question: Question, name: str) -> Measure:
     """By the metric of that name, the usual one, or where neither can be had by the answers.
 
     Raises
@@ -47,17 +47,16 @@ def measure(model: Explained, question: Question, named: str) -> Measure:
         If the metric that was named has no value on the rows.
     """
     if not model.rows.target:
-        if named:
+        if name:
             raise BadData(
-                f"{named} can't be measured: the rows have no target.",
+                f"{name} can't be measured: the rows have no target.",
                 "Give rows whose outcome is known with --on, or leave the metric out.",
             )
         return _of_answers(model, question, "The rows have no target")
-    metric = _metric(named, model)
     try:
-        return of_metric(model, metric.name)
+        return of_metric(model, name or _usual(model))
     except BadData as error:
-        if named:
+        if name:
             raise
         return _of_answers(model, question, error.message.rstrip("."))
 
@@ -99,8 +98,8 @@ def moved(model: Explained, question: Question) -> Callable[[Said], float]:
     return lambda said: float(np.abs(question.read(said) - before).mean())
 
 
-def _metric(named: str, model: Explained) -> Metric:
-    """The metric of that name, or the one that suits the model best.
+def named(name: str) -> Metric:
+    """The metric of that name.
 
     Raises
     ------
@@ -109,20 +108,22 @@ def _metric(named: str, model: Explained) -> Metric:
     WrongUsage
         If it is not computed from a model's answers alone.
     """
-    if not named:
-        ranks = model.said[1] is not None
-        usual = "roc_auc" if ranks and model.asked.task == "classification" else ""
-        plain = goals.metrics.default_metrics(cast(Any, model.asked.task))[0]
-        return goals.metrics.find(usual or plain)
-    found = goals.metrics.find(named)
+    found = goals.metrics.find(name)
     if found.needs == "measurement" or found.needs_groups or found.takes_column:
         raise WrongUsage(
-            f"{named} is not measured on a model's answers, so no column can be said to cost it.",
+            f"{name} is not measured on a model's answers, so no column can be said to cost it.",
             "Name a metric such as roc_auc, f1 or rmse.",
         )
     if missing := found.missing_parameter({}):
         raise WrongUsage(f"{missing.rstrip('.')}, which can't be given here.", "Name another.")
     return found
+
+
+def _usual(model: Explained) -> str:
+    """The metric that suits a model best."""
+    if model.asked.task == "classification" and model.said[1] is not None:
+        return "roc_auc"
+    return goals.metrics.default_metrics(cast(Any, model.asked.task))[0]
 
 
 def importances(
