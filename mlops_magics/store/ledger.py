@@ -21,7 +21,7 @@ from mlops_magics.errors import BadData, MlopsError, StoreUnreachable
 from mlops_magics.store import locks, outbox, runs
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run as MlflowRun
+    from mlflow.entities import Run as Run  # also for those who may not import mlflow
     from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
     from mlops_magics.evidence.chain import Entry
@@ -152,7 +152,7 @@ def _remembered(experiment: str) -> Path:
     return options.state / "heads" / f"{store}-{experiment}"
 
 
-def facts(run: MlflowRun) -> dict[str, Any]:
+def facts(run: Run) -> dict[str, Any]:
     """What an entry holds of a run."""
     tags = run.data.tags
     return {
@@ -163,7 +163,7 @@ def facts(run: MlflowRun) -> dict[str, Any]:
     }
 
 
-def files(run: MlflowRun, names: Mapping[str, str]) -> dict[str, str | None]:
+def files(run: Run, names: Mapping[str, str]) -> dict[str, str | None]:
     """The digests of a run's files as they are now; ``None`` for one that is gone."""
     found: dict[str, str | None] = {}
     for name in names:
@@ -178,7 +178,7 @@ def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def entry_of(run: MlflowRun) -> Entry | None:
+def entry_of(run: Run) -> Entry | None:
     """The entry of a run; ``None`` if it has none, or none that can be read."""
     text = run.data.tags.get(ENTRY)
     try:
@@ -187,7 +187,7 @@ def entry_of(run: MlflowRun) -> Entry | None:
         return None
 
 
-def figures_altered(run: MlflowRun) -> list[str]:
+def figures_altered(run: Run) -> list[str]:
     """Parameters and metrics that are not as the step's record has them, one phrase each.
 
     What was added after the step had ended alters nothing: of a metric its values stay beside the
@@ -210,7 +210,7 @@ def figures_altered(run: MlflowRun) -> list[str]:
     ]
 
 
-def _goes_on(run: MlflowRun, metric: str, was: Any) -> bool:
+def _goes_on(run: Run, metric: str, was: Any) -> bool:
     """Whether a metric has the recorded value still, and its present one is a later one."""
     with runs.reaching("give the values of a metric") as client:
         values = client.get_metric_history(str(run.info.run_id), metric)
@@ -232,7 +232,7 @@ def objection(run_id: str) -> str:
     return f"its record was altered ({changed[0]})" if changed else ""
 
 
-def altered(run: MlflowRun, entry: Entry, *, deep: bool = True) -> list[str]:
+def altered(run: Run, entry: Entry, *, deep: bool = True) -> list[str]:
     """What of a step is not as its entry has it, one phrase each; `deep`, its files too."""
     if not deep:
         return evidence.chain.altered(replace(entry, files={}), facts(run), {})
@@ -240,7 +240,7 @@ def altered(run: MlflowRun, entry: Entry, *, deep: bool = True) -> list[str]:
     return changed or figures_altered(run)
 
 
-def steps(name: str) -> list[MlflowRun]:
+def steps(name: str) -> list[Run]:
     """Every run of an experiment that a verb has left, trials aside, in order of time."""
     return [
         run
@@ -249,7 +249,7 @@ def steps(name: str) -> list[MlflowRun]:
     ]
 
 
-def read(run: MlflowRun, file: str) -> Any:
+def read(run: Run, file: str) -> Any:
     """A JSON file of a step; ``None`` where it can't be had."""
     try:
         return json.loads(runs.fetch(str(run.info.run_id), file).read_text(encoding="utf-8"))

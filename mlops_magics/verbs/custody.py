@@ -10,9 +10,8 @@ from mlops_magics import evidence, settings, store
 from mlops_magics.verbs import moves
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run as MlflowRun
-
     from mlops_magics.evidence.chain import Entry
+    from mlops_magics.store.ledger import Run
 
 #: How an MLflow run ends; another one is still at it.
 _ENDED = ("FINISHED", "FAILED", "KILLED")
@@ -86,7 +85,7 @@ def _unknown(key: str, numbers: Sequence[int]) -> str:
     )
 
 
-def _unreadable(runs: Sequence[MlflowRun]) -> list[str]:
+def _unreadable(runs: Sequence[Run]) -> list[str]:
     return [
         f"The entry of run {run.info.run_id} ({run.data.tags['mlops.verb']}) can't be read: it was "
         "altered."
@@ -95,7 +94,7 @@ def _unreadable(runs: Sequence[MlflowRun]) -> list[str]:
     ]
 
 
-def _links(entries: Sequence[Entry], runs: Sequence[MlflowRun]) -> list[str]:
+def _links(entries: Sequence[Entry], runs: Sequence[Run]) -> list[str]:
     """Gaps, copies, breaks, and an end that was cut off."""
     problems: list[str] = []
     before, number = evidence.chain.START, 0
@@ -138,7 +137,7 @@ def _end(experiment: str, entries: Sequence[Entry]) -> list[str]:
     return problems
 
 
-def _entry(run: MlflowRun, entry: Entry, deep: bool) -> list[str]:
+def _entry(run: Run, entry: Entry, deep: bool) -> list[str]:
     """What was changed of one step."""
     tags = run.data.tags
     called = f"Entry {entry.number} ({tags.get('mlops.verb', '?')}, {_when(run)})"
@@ -150,7 +149,7 @@ def _entry(run: MlflowRun, entry: Entry, deep: bool) -> list[str]:
     return [f"{called} was altered: {', '.join(changed)}."] if changed else []
 
 
-def _versions(name: str, trained: Mapping[str, MlflowRun]) -> list[str]:
+def _versions(name: str, trained: Mapping[str, Run]) -> list[str]:
     """Versions whose digest in the registry is not that of the model that was trained."""
     problems = []
     for version in store.versions.of(name):
@@ -165,11 +164,11 @@ def _versions(name: str, trained: Mapping[str, MlflowRun]) -> list[str]:
     return problems
 
 
-def _when(run: MlflowRun) -> str:
+def _when(run: Run) -> str:
     return store.history.moment(run.info.start_time)[:16].replace("T", " ")
 
 
-def _left_out(runs: Sequence[MlflowRun], entries: Sequence[tuple[MlflowRun, Entry]]) -> list[str]:
+def _left_out(runs: Sequence[Run], entries: Sequence[tuple[Run, Entry]]) -> list[str]:
     """Steps that ended after the first entry was made and stand in none."""
     if not entries:
         return []

@@ -82,7 +82,7 @@ def test_a_promotion_without_a_verdict_exits_3(names: dict[str, Any], capsys: An
         model = names["fresh"]().fit(names["X_train"], names["y_train"])  # noqa: F841
     assert cli.main(["promote", "credit@candidate"]) == 3
     assert "it has not been validated" in capsys.readouterr().err
-    assert cli.main(["promote", "credit@candidate", "--override", "first", "--json"]) == 0
+    assert cli.main(["promote", "credit@candidate", "--override", "the very first", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["overridden"] is True
 
 
