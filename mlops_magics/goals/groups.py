@@ -195,7 +195,8 @@ def _every(
         return answers.not_measured(_list(unmeasured) or "there are no groups")
     worst = min(found, key=lambda label: found[label].slack)
     failed = [label for label, j in found.items() if not j.passed]
-    what = f"{worst} ({found[worst].rows} rows): {found[worst].reason}"
+    count = found[worst].rows
+    what = f"{worst} ({count} row{'s' if count != 1 else ''}): {found[worst].reason}"
     if failed:
         reason = f"{len(failed)} of {len(found)} groups fail; the worst is {what}"
     else:

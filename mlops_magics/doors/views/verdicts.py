@@ -161,7 +161,8 @@ def _interval(goal: GoalResult) -> str:
         return "–"
     sign = "Δ " if _is_difference(goal) else ""
     # Where it is too long for its column it breaks after the dots, not within a number.
-    return f"{sign}{show(goal.interval[0])} …".replace(" ", "\u00a0") + f" {show(goal.interval[1])}"
+    low, high = (show(round(end)) if abs(end) >= 1e5 else show(end) for end in goal.interval)
+    return f"{sign}{low} …".replace(" ", "\u00a0") + f" {high}"
 
 
 def _bound(goal: GoalResult) -> str:
