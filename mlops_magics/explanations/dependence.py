@@ -7,14 +7,14 @@ Friedman, J. (2001), Greedy Function Approximation: A Gradient Boosting Machine,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from mlops_magics.explanations import mosaic, places
-from mlops_magics.explanations.mosaic import Ints, Said
+from mlops_magics.explanations.mosaic import Said, Variant
 from mlops_magics.explanations.places import Places
 from mlops_magics.goals.samples import Floats
 
@@ -47,16 +47,13 @@ def dependences(
         Which columns.
     """
     grids = {j: places.of(pool.iloc[:, j]) for j in features}
-    over = mosaic.same(np.arange(min(len(pool), ROWS)), pool.shape[1])
-
-    def variants() -> Iterator[Ints]:
-        for j, grid in grids.items():
-            for row in grid.rows:
-                sources = over.copy()
-                sources[:, j] = row
-                yield sources
-
-    averages = (float(read(said).mean()) for said in mosaic.ask(answer, pool, variants()))
+    over = np.arange(min(len(pool), ROWS))
+    variants = (
+        Variant(over, {j: np.full(len(over), row)})
+        for j, grid in grids.items()
+        for row in grid.rows
+    )
+    averages = (float(read(said).mean()) for said in mosaic.ask(answer, pool, variants))
     return {
         j: Dependence(places=grid, average=tuple(next(averages) for _ in grid.rows))
         for j, grid in grids.items()

@@ -6,8 +6,8 @@ each value is one that stands in some row. So a type never changes, and every mo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -23,51 +23,57 @@ Said = tuple[Array | None, ...]
 CELLS, ROWS = 2_000_000, 50_000
 
 
-def rows(pool: pd.DataFrame, sources: Ints) -> pd.DataFrame:
-    """Rows whose value in column j stands in the row ``sources[:, j]`` of `pool`.
+@dataclass(frozen=True)
+class Variant:
+    """Rows of a pool by their places, of which some columns have the values of other rows.
 
-    Parameters
+    Attributes
     ----------
-    sources : array of int, shape (n, columns of `pool`)
+    base : array of int, shape (n,)
+    changed : mapping
+        Column → the places, (n,), that its values are taken from instead.
     """
-    taken = {j: pool.iloc[:, j].array.take(sources[:, j]) for j in range(pool.shape[1])}
-    frame = pd.DataFrame(taken, index=range(len(sources)))
-    frame.columns = pool.columns
+
+    base: Ints
+    changed: Mapping[int, Ints]
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+
+def rows(pool: pd.DataFrame, variants: Sequence[Variant]) -> pd.DataFrame:
+    """The rows of several variants, one after the other."""
+    base = np.concatenate([variant.base for variant in variants])
+    changed = sorted({j for variant in variants for j in variant.changed})
+    frame = pool.take(base)
+    frame.index = pd.RangeIndex(len(base))
+    for j in changed:
+        places = np.concatenate([variant.changed.get(j, variant.base) for variant in variants])
+        frame.isetitem(j, pool.iloc[:, j].array.take(places))
     return frame
 
 
 def ask(
-    answer: Callable[[pd.DataFrame], Said], pool: pd.DataFrame, variants: Iterable[Ints]
+    answer: Callable[[pd.DataFrame], Said], pool: pd.DataFrame, variants: Iterable[Variant]
 ) -> Iterator[Said]:
-    """What a model says of each variant, asked for as many of them at once as memory allows.
-
-    Parameters
-    ----------
-    variants : iterable of arrays
-        As `rows` takes them.
-    """
+    """What a model says of each variant, asked for as many of them at once as memory allows."""
     most = max(1, min(ROWS, CELLS // max(pool.shape[1], 1)))
-    waiting: list[Ints] = []
-    for sources in variants:
-        if waiting and sum(map(len, waiting)) + len(sources) > most:
+    waiting: list[Variant] = []
+    for variant in variants:
+        if waiting and sum(map(len, waiting)) + len(variant) > most:
             yield from _answered(answer, pool, waiting)
             waiting = []
-        waiting.append(sources)
+        waiting.append(variant)
     if waiting:
         yield from _answered(answer, pool, waiting)
 
 
 def _answered(
-    answer: Callable[[pd.DataFrame], Said], pool: pd.DataFrame, variants: list[Ints]
+    answer: Callable[[pd.DataFrame], Said], pool: pd.DataFrame, variants: list[Variant]
 ) -> Iterator[Said]:
-    said = answer(rows(pool, np.concatenate(variants)))
+    said = answer(rows(pool, variants))
     start = 0
-    for sources in variants:
-        part = slice(start, start + len(sources))
+    for variant in variants:
+        part = slice(start, start + len(variant))
         yield tuple(None if values is None else values[part] for values in said)
-        start += len(sources)
-
-
-def same(places: Any, columns: int) -> Ints:
-    """The sources of rows as they are: every value from the row's own place."""
-    return np.repeat(np.asarray(places, dtype=np.intp)[:, None], columns, axis=1)
+        start += len(variant)

@@ -15,10 +15,11 @@ import pandas as pd
 
 from mlops_magics.evidence import columns
 from mlops_magics.explanations import mosaic
-from mlops_magics.explanations.mosaic import Ints
+from mlops_magics.explanations.mosaic import Ints, Variant
 
-#: Rows that are tried at least, and those added so that every category is among them.
-_ROWS, _EACH = 200, 50
+#: Rows that are tried at least and at most, and of a column's categories, each of which is to be
+#: among them.
+_ROWS, _MOST, _EACH = 200, 1000, 50
 #: From nothing: no column moves it, for it is the same in all rows.
 NOTHING = -1
 
@@ -39,11 +40,10 @@ def of(transform: Callable[[Any], Any], rows: pd.DataFrame) -> Ints | None:
     if before.ndim != 2 or _changed(before, table(transform(tried))).any():
         return None
     found = np.full(before.shape[1], NOTHING, dtype=np.intp)
-    as_they_are = mosaic.same(np.arange(len(tried)), tried.shape[1])
+    as_they_are = np.arange(len(tried))
     for j in range(tried.shape[1]):
-        sources = as_they_are.copy()
-        sources[:, j] = _moved(columns.codes(tried.iloc[:, j]))
-        after = table(transform(mosaic.rows(tried, sources)))
+        moved_rows = Variant(as_they_are, {j: _moved(columns.codes(tried.iloc[:, j]))})
+        after = table(transform(mosaic.rows(tried, [moved_rows])))
         if after.shape != before.shape:
             return None
         moved = _changed(before, after)
@@ -68,7 +68,10 @@ def _telling(rows: pd.DataFrame) -> Ints:
     for j in range(rows.shape[1]):
         kinds, first = np.unique(columns.codes(rows.iloc[:, j]), return_index=True)
         chosen.append(first if len(kinds) <= _EACH else first[kinds < 0])
-    return np.unique(np.concatenate(chosen)).astype(np.intp)
+    # Those of the first come first: of very many columns not all categories find room.
+    every = np.concatenate(chosen)
+    _, first_seen = np.unique(every, return_index=True)
+    return every[np.sort(first_seen)][:_MOST].astype(np.intp)
 
 
 def _moved(codes: np.ndarray[Any, Any]) -> Ints:

@@ -8,7 +8,7 @@ Wrong, but Many are Useful.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import stats
 
 from mlops_magics.explanations import mosaic
-from mlops_magics.explanations.mosaic import Ints, Said
+from mlops_magics.explanations.mosaic import Said, Variant
 
 #: Of the interval, which is that of the mean over the repeats.
 LEVEL = 0.95
@@ -63,16 +63,10 @@ def importances(
     moving = [j for j in range(width) if not _constant(pool.iloc[:, j])]
     lost = np.zeros((width, repeats))
 
-    def variants() -> Iterator[Ints]:
-        as_they_are = mosaic.same(np.arange(count), width)
-        for j in moving:
-            for shuffle in shuffles:
-                sources = as_they_are.copy()
-                sources[:, j] = shuffle
-                yield sources
-
+    as_they_are = np.arange(count)
+    variants = (Variant(as_they_are, {j: shuffle}) for j in moving for shuffle in shuffles)
     places = ((j, r) for j in moving for r in range(repeats))
-    for place, said in zip(places, mosaic.ask(answer, pool, variants()), strict=True):
+    for place, said in zip(places, mosaic.ask(answer, pool, variants), strict=True):
         lost[place] = loss(said)
     still = set(range(width)) - set(moving)
     return [

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_magics.explanations import mosaic
-from mlops_magics.explanations.mosaic import Ints, Said
+from mlops_magics.explanations.mosaic import Ints, Said, Variant
 from mlops_magics.goals.samples import Floats
 
 
@@ -75,14 +75,10 @@ def contributions(
     orders = np.array([chance.permutation(width) for _ in range(len(reference))])
     pairs = [(i, k) for i in range(len(rows)) for k in range(len(reference))]
 
-    def variants() -> Iterator[Ints]:
-        for i, k in pairs:
-            both = (orders[k], orders[k][::-1])
-            yield np.concatenate([_walk(k, len(reference) + i, order) for order in both])
-
+    variants = (_walks(k, len(reference) + i, orders[k]) for i, k in pairs)
     values = np.zeros((len(rows), width))
     squares = np.zeros_like(values)
-    asked: Iterator[Said] = mosaic.ask(answer, pool, variants()) if width > 1 else iter(())
+    asked: Iterator[Said] = mosaic.ask(answer, pool, variants) if width > 1 else iter(())
     for i, k in pairs:
         between = read(next(asked)) if width > 1 else np.zeros(0)
         there, back = between[: width - 1], between[width - 1 :]
@@ -97,10 +93,14 @@ def contributions(
     return Sampled(base=float(starts.mean()), values=mean, errors=np.sqrt(variance / count))
 
 
-def _walk(start: int, end: int, order: Ints) -> Ints:
-    """The sources of the rows between two others, with one more of the end's values each time."""
+def _walks(start: int, end: int, order: Ints) -> Variant:
+    """The rows between two others, with one more of the end's values each time: there and back."""
     width = len(order)
     rank = np.empty(width, dtype=np.intp)
     rank[order] = np.arange(width)
-    taken = rank[None, :] <= np.arange(width - 1)[:, None]
-    return np.where(taken, end, start).astype(np.intp)
+    step = np.arange(width - 1)
+    changed = {
+        j: np.where(np.concatenate([rank[j] <= step, width - 1 - rank[j] <= step]), end, start)
+        for j in range(width)
+    }
+    return Variant(np.full(2 * (width - 1), start), changed)

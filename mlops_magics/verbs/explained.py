@@ -20,8 +20,15 @@ if TYPE_CHECKING:
     from mlops_magics.verbs.evaluation import Asked
     from mlops_magics.verbs.judged_rows import Rows
 
-#: Rows that columns are shuffled over, of all and of each group, at most.
-MOST = 2000
+#: Rows that columns are shuffled over, of all and of each group, at most and, of wide tables, at
+#: least; and cells that all shuffles of all columns may have together.
+_MOST, _FEWEST, _CELLS = 2000, 300, 1e9
+
+
+def most(columns: int, repeats: int) -> int:
+    """How many rows are shuffled: fewer of wide tables, where each column costs all the others."""
+    affordable = _CELLS / max(columns, 1) ** 2 / repeats
+    return int(min(_MOST, max(_FEWEST, affordable)))
 
 
 @dataclass(frozen=True, kw_only=True)

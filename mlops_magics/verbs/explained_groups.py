@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_magics import goals
 from mlops_magics.errors import BadData
-from mlops_magics.verbs import losses
-from mlops_magics.verbs.explained import MOST, Explained
+from mlops_magics.verbs import explained, losses
+from mlops_magics.verbs.explained import Explained
 from mlops_magics.verbs.losses import Measure
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def explain(
             few = f"{count} row{'s' * (count != 1)}, too few (under {goals.groups.SMALLEST})"
             found[group.label] = {"rows": count, "reason": few}
             continue
-        chosen = np.random.default_rng(seed).permutation(group.rows)[:MOST]
+        most = explained.most(rows.frame.shape[1], repeats)
+        chosen = np.random.default_rng(seed).permutation(group.rows)[:most]
         found[group.label] = {
             "rows": count,
             **_one(asked, rows, chosen, question, measure, repeats, seed),

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics import explanations, records
 from mlops_magics.errors import MlopsError
 from mlops_magics.records import Explanation
-from mlops_magics.verbs import explained_groups, explained_rows, losses
-from mlops_magics.verbs.explained import MOST, Explained
+from mlops_magics.verbs import explained, explained_groups, explained_rows, losses
+from mlops_magics.verbs.explained import Explained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +61,8 @@ class Insight:
 
         self._warnings = list(self.rows.warnings)
         every = self.rows.frame
-        chosen = np.random.default_rng(self.seed).permutation(len(every))[:MOST]
+        most = explained.most(every.shape[1], self.repeats)
+        chosen = np.random.default_rng(self.seed).permutation(len(every))[:most]
         model = Explained.of(asked, self.rows, every.iloc[chosen])
         self.reference = model.frame
         usual = model.answered.usual(self.rows.positive)
@@ -109,7 +110,7 @@ class Insight:
                 "source": self.rows.source,
                 "digest": self.rows.digest,
                 "rows": len(model.frame),
-                "sampled": len(every) > MOST,
+                "sampled": len(every) > most,
                 "seed": self.seed,
             },
             model_digest=asked.version.digest if asked.version else "",

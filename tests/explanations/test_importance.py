@@ -99,7 +99,17 @@ def test_types_stay_as_they_are_in_rows_put_together() -> None:
             "maybe": pd.array([1, None, 3], dtype="Int64"),
         }
     )
-    found = mosaic.rows(pool, np.array([[2, 1, 1, 0, 2], [0, 0, 0, 2, 1]]))
+    sources = np.array([[2, 1, 1, 0, 2], [0, 0, 0, 2, 1]])
+    found = mosaic.rows(
+        pool,
+        [
+            mosaic.Variant(np.array([0]), {j: sources[:1, j] for j in range(5)}),
+            # The whole number and the text are those of the row itself.
+            mosaic.Variant(
+                np.array([0]), {1: sources[1:, 1], 3: sources[1:, 3], 4: sources[1:, 4]}
+            ),
+        ],
+    )
     assert found.dtypes.to_dict() == pool.dtypes.to_dict()
     assert found["whole"].tolist() == [3, 1]
     assert found["kind"].tolist() == ["b", "a"]
