@@ -85,3 +85,32 @@ def test_tracking_is_told_as_it_is(project: Path) -> None:
     assert store.runs.get(tuned.run_id).data.tags["mlops.tuned_by"]
     assert store.runs.get(template.run_id).data.params["logisticregression__C"] == "0.1"
     assert store.runs.get(tuned.run_id).data.metrics["expected_loss"] == 0.127
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_verdicts_are_told_as_they_are(project: Path) -> None:
+    notebook = Path(__file__).parents[1] / "example_notebooks" / "03_verdicts.ipynb"
+    done = mlops.execute(str(notebook), output="verdicts.ipynb")
+    assert done.status == "finished", done.failed_cell
+    assert mlops.verify("verdicts.ipynb").intact
+    first, second = (store.versions.resolve(f"credit/{number}") for number in (1, 2))
+    assert [v.tags["mlops.verdict.passed"] for v in (first, second)] == ["false", "true"]
+    assert second.tags["mlops.explanation"]
+    assert store.versions.resolve("credit@champion").number == 1  # it was rolled back
+    told = mlops.history("credit")
+    assert told.intact
+    summaries = " ".join(e["summary"] for e in told.events)
+    for said in ("overridden: True", "held: 1 of 2 agreed", "approved by: bea", "two branches"):
+        assert said in summaries
+    assert mlops.verify("credit").intact
+    # What the notebook showed while the database was changed stands in it.
+    outputs = [
+        "".join(output.get("data", {}).get("text/plain", ""))
+        for cell in json.loads(Path("verdicts.ipynb").read_text())["cells"]
+        for output in cell.get("outputs", [])
+    ]
+    assert any("was altered: actor was changed" in text for text in outputs)
+    card = Path("credit.card.html").read_text()
+    assert "Retail credit, model desk" in card
+    assert "not recorded" in card

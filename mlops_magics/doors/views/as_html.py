@@ -21,6 +21,9 @@ from mlops_magics.doors.views.card import (
     show,
 )
 
+#: A word of more letters may break where its column is narrow.
+_LONGEST = 24
+
 # Colours are taken from the text around, so the card fits any theme; the two tones have enough
 # contrast on white and on black.
 STYLE = """
@@ -47,7 +50,7 @@ vertical-align:middle;background:none;max-width:420px;overflow-wrap:anywhere;whi
 .mlops thead th{opacity:.65;font-weight:500}
 .mlops td.n,.mlops th.n{text-align:right!important;font-variant-numeric:tabular-nums;
 white-space:nowrap}
-.mlops thead th{overflow-wrap:normal}
+.mlops thead th,.mlops td.w{overflow-wrap:normal}
 .mlops tr.noted td{border-bottom:0;padding-bottom:0!important;overflow-wrap:normal}
 .mlops tr.why td{max-width:none;opacity:.8;padding-top:0!important;padding-bottom:8px!important}
 .mlops ul{margin:8px 0;padding-left:18px}.mlops li{margin:2px 0}
@@ -156,7 +159,10 @@ def _table(table: Table) -> str:
         all(isinstance(row[i], int | float) or row[i] is None for row in table.rows)
         for i in range(len(table.columns))
     ]
-    classes = [' class="n"' if n else "" for n in numeric]
+    classes = [
+        ' class="n"' if n else ' class="w"' if _has_short_words(table, i) else ""
+        for i, n in enumerate(numeric)
+    ]
     head = "".join(
         f'<th scope="col"{c}>{escape(name)}</th>'
         for name, c in zip(table.columns, classes, strict=True)
@@ -171,6 +177,12 @@ def _table(table: Table) -> str:
     )
     caption = f"<caption>{escape(table.title)}</caption>" if table.title else ""
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _has_short_words(table: Table, column: int) -> bool:
+    """Whether no word of a column is so long that it may have to break."""
+    texts = [row[column] for row in table.rows if isinstance(row[column], str)]
+    return all(len(word) <= _LONGEST for text in texts for word in text.split())
 
 
 def _row_note(note: str, columns: int) -> str:

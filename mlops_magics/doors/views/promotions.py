@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from mlops_magics.doors.views.card import Card, Status, Table, moment, short
@@ -114,4 +115,5 @@ def _row(event: Mapping[str, Any], places: bool) -> tuple[Any, ...]:
         event["model"],
         event["summary"],
     )
-    return (*row, event.get("notebook", "")) if places else row
+    # Its name is enough here; the record has the whole path.
+    return (*row, PurePath(event.get("notebook", "")).name) if places else row
