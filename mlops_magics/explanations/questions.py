@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlops_magics.errors import BadData, UnknownName
+from mlops_magics.errors import BadData, UnknownName, WrongUsage
 from mlops_magics.explanations.mosaic import Said
 from mlops_magics.goals.samples import Array, Floats, distinct, probable, same_value, shown
 
@@ -115,7 +115,14 @@ class Answered:
         ------
         UnknownName
             If the model knows no such class; with the nearest.
+        WrongUsage
+            If it predicts numbers.
         """
+        if self.task != "classification":
+            raise WrongUsage(
+                f"There is no class {outcome!r} to explain: the model predicts numbers.",
+                "Leave the outcome out.",
+            )
         found = same_value(outcome, np.array([*self.classes], dtype=object))
         if found not in self.classes:
             raise UnknownName("class", outcome, map(str, self.classes))

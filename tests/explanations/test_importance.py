@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mlops_magics.errors import BadData, UnknownName
+from mlops_magics.errors import BadData, UnknownName, WrongUsage
 from mlops_magics.explanations import dependence, directions, mosaic, permutation, places, questions
 
 NUMBERS = ["Seniority", "Time", "Age", "Amount", "Price"]
@@ -199,6 +199,9 @@ def test_what_is_explained_of_each_kind_of_answer() -> None:
 
     numbers = questions.Answered.of("regression", None, np.array([1.5]), None, "Price")
     assert numbers.question(None).about == "the predicted Price"
+    assert numbers.usual() is None
+    with pytest.raises(WrongUsage, match="the model predicts numbers"):
+        numbers.named("high")
     with pytest.raises(UnknownName, match="Did you mean 'good'"):
         questions.Answered.of("classification", ("good", "bad"), said, None).named("god")
     with pytest.raises(BadData, match=r"1 of 2 answers .* missing \(NaN\)"):

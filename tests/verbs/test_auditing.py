@@ -198,7 +198,7 @@ def test_a_model_is_verified_and_audited(project: Path, credit: Any) -> None:
     [kept] = body["records"].values()
     assert kept["packages"]["scikit-learn"]
     assert kept["who"]["actor"]
-    with pytest.raises(WrongUsage, match="as its card or as JSON.*--export card"):
+    with pytest.raises(WrongUsage, match=r"as its card or as JSON.*--export card"):
         audit("credit", export="html")
 
     folder = store.versions.local_path(store.versions.resolve("credit"))

@@ -467,6 +467,45 @@ def test_it_is_shown_alike_in_every_door(train: Train, capsys: pytest.CaptureFix
     assert "Row 2" in shown
 
 
+def test_the_magic_takes_variables_and_shows_the_record(ip: Any) -> None:
+    ip.run_cell("model = fresh().fit(X_train, y_train)\nrows = (X_test, y_test)")
+    found = ip.run_line_magic("explain", "model --on rows --row 3 --row 4 --repeats 1")
+    assert isinstance(found, Explanation)
+    assert [row["row"] for row in found.rows] == [3, 4]
+    assert "<svg" in found._repr_html_()
+
+
+def test_a_native_booster_and_a_python_model(names: dict[str, Any]) -> None:
+    need("shap")
+    xgboost = need("xgboost")
+    import mlflow
+
+    X, y = names["X_test"].head(300), (names["y_test"].head(300) == "bad").astype(int)
+    booster = xgboost.train(
+        {"objective": "binary:logistic"}, xgboost.DMatrix(X, label=y), num_boost_round=5
+    )
+    found = mlops.explain(booster, on=(X, y), row=[0], repeats=1)
+    assert found.method["explainer"] == "trees"
+    assert found.about == "the probability of 1"
+    total = found.rows[0]["prediction"]
+    assert special.expit(total) == pytest.approx(found.rows[0]["answer"], abs=1e-5)
+
+    class Doubled(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
+        task = "regression"
+
+        def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+            return model_input["Amount"] * 2 + model_input["Age"]
+
+    wanted = X["Amount"] * 2.0
+    found = mlops.explain(Doubled(), on=(X, wanted.rename("twice")), row=[0], repeats=1)
+    assert found.method["explainer"] == "sampled"
+    assert found.importances[0]["feature"] == "Amount"
+    row = {c["feature"]: c["contribution"] for c in found.rows[0]["contributions"]}
+    # Of a sum, whatever order the columns come in: each adds its own distance from the average.
+    assert row["Age"] == pytest.approx(X["Age"].iloc[0] - X["Age"].mean(), abs=2)
+    assert row["Price"] == 0
+
+
 def test_figures_of_a_row_and_hostile_names_are_escaped() -> None:
     rows = pd.DataFrame({"<b>a</b>": [1.0, 2.0, 3.0, 4.0], "<i>": ["<x>", "<y>", "<x>", "<y>"]})
     answer = rows["<b>a</b>"] * 2
