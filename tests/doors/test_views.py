@@ -130,6 +130,7 @@ def example(name: str, hint: Any) -> Any:
         "Verdict": filled(records.Verdict) if "verdicts.Verdict" in text else None,
         "Verification": filled(records.Verification) if "notebooks.Verif" in text else None,
         "Execution": filled(records.Execution) if "notebooks.Execution" in text else None,
+        "Promotion": filled(records.Promotion) if "promotions.Promotion" in text else None,
         "Mapping": {HOSTILE: HOSTILE},
         "tuple": (HOSTILE,),
         "bool": True,

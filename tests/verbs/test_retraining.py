@@ -104,6 +104,16 @@ def test_fires_trains_with_what_is_on_record_and_promotes(champion: str) -> None
     assert recipe.params["algorithm"] == "logistic"
 
 
+def test_where_it_takes_two_the_promotion_is_held(champion: str, project: Path) -> None:
+    (project / "mlops.toml").write_text("approval = 2\n")
+    done = retrain("credit", promote=True)
+    assert (done.outcome, done.exit_code, done.candidate) == ("held", 4, "credit/2")
+    assert done.promotion is not None
+    assert done.promotion.needed == 2
+    assert who_is_champion() == "credit/1"
+    assert "promote credit/2 --approve" in str(done)
+
+
 def test_not_better_leaves_the_champion(champion: str) -> None:
     validate("credit@champion", goals="roc_auc >= 0.9999")
     done = retrain("credit", promote=True)
@@ -160,6 +170,8 @@ def test_refused_before_anything_is_trained(champion: str) -> None:
         retrain("credit", if_="drift(Income) > 0.2")
     with pytest.raises(BadGoal):
         retrain("credit", if_="drift(Income) >>> 0.2")
+    with pytest.raises(BadGoal, match="compares with the champion, and a condition asks"):
+        retrain("credit", if_="roc_auc < champion")
     with pytest.raises(UnknownName, match="no notebook 'trian'"):
         retrain("credit", notebook="trian")
     with pytest.raises(UnknownName, match="no parameter 'algoritm'"):

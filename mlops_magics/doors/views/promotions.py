@@ -33,22 +33,24 @@ def promotion(record: Promotion) -> Card:
         "held": f"{record.version} waits to become {record.model}@{record.alias}",
         "withdrawn": f"{record.version} does not become {record.model}@{record.alias}",
     }[record.status]
-    lead = ""
-    if record.status == "held":
-        to = f" --to {record.alias}" if record.alias != "champion" else ""
-        lead = (
-            f"Nothing has moved. Another person agrees with: promote {record.version}{to} --approve"
-        )
     return Card(
         "Promotion",
         title,
         _status(record),
-        lead,
+        waiting(record),
         facts,
         (agreed,) if told and record.approvals else (),
         record.warnings,
         f"run {record.run_id}",
     )
+
+
+def waiting(record: Promotion) -> str:
+    """What is to be done about a promotion that is held; empty for any other."""
+    if record.status != "held":
+        return ""
+    to = f" --to {record.alias}" if record.alias != "champion" else ""
+    return f"Nothing has moved. Another person agrees with: promote {record.version}{to} --approve"
 
 
 def _status(record: Promotion) -> Status:

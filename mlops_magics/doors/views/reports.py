@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from mlops_magics.doors.views import verdicts
+from mlops_magics.doors.views import promotions, verdicts
 from mlops_magics.doors.views.card import (
     Bars,
     Card,
@@ -167,7 +167,7 @@ def retraining(record: Retraining) -> Card:
         "Retraining",
         record.name,
         Status(record.outcome, tones.get(record.outcome, "plain")),
-        "",
+        promotions.waiting(record.promotion) if record.promotion else "",
         facts,
         goals,
         record.warnings,
