@@ -43,13 +43,18 @@ class ScorerMetric(Metric):
                 # Rows are looked up by index, whatever a scorer does with X.
                 return float(self._scorer(stand_in, np.arange(rows.rows), truth))
         except AttributeError as error:  # of the stand-in: it lacks `predict_proba`
-            raise Undefined(f"{self.name} needs probabilities, and this model gives none") from (
-                error
-            )
+            reason = f"{self.name} needs probabilities, and this model gives none"
+            raise Undefined(self._of_classes(rows) or reason) from error
         except (ValueError, TypeError, Warning) as error:
-            raise Undefined(f"scikit-learn's {self.name} says: {str(error).splitlines()[0]}") from (
-                error
-            )
+            first = str(error).splitlines()[0]
+            reason = self._of_classes(rows) if first == "continuous is not supported" else ""
+            raise Undefined(reason or f"scikit-learn's {self.name} says: {first}") from error
+
+    def _of_classes(self, rows: Sample) -> str:
+        """Why a scorer of classes says nothing of numbers; empty of classes."""
+        if rows.task == "classification":
+            return ""
+        return f"{self.name} belongs to a classification, and this model predicts numbers"
 
 
 @cache
