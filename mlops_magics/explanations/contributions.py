@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlops_magics.errors import MissingExtra
+from mlops_magics.errors import MlopsError
 from mlops_magics.explanations import linear, links, origins, sampling, trees
 from mlops_magics.explanations.links import Link
 from mlops_magics.explanations.mosaic import Ints, Said
@@ -139,8 +139,8 @@ class Explainer:
     def _of_trees(self) -> None:
         try:
             self._trees = trees.explainer(self.estimator)
-        except MissingExtra as error:
-            self.notes.append(f"{error} The contributions were sampled instead.")
+        except MlopsError as error:
+            self.notes.append(f"The contributions were sampled: {error}")
             return
         except Exception as error:  # SHAP's own reasons, of whatever kind
             log.debug("SHAP refuses %s", type(self.estimator).__name__, exc_info=error)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mlops_magics.errors import MissingExtra
+from mlops_magics.errors import MissingExtra, MlopsError
 from mlops_magics.explanations.parts import Parts
 from mlops_magics.goals.samples import Floats
 
@@ -45,11 +45,15 @@ def explainer(estimator: Any) -> Any:
     ------
     MissingExtra
         If SHAP is not installed.
+    MlopsError
+        If it can't be imported.
     """
     if importlib.util.find_spec("shap") is None:
         raise MissingExtra("SHAP, which explains trees exactly,", "explain")
-    import shap
-
+    try:
+        import shap
+    except Exception as error:  # it compiles on import, which others can break
+        raise MlopsError(f"SHAP can't be imported: {type(error).__name__}: {error}.") from error
     return shap.TreeExplainer(estimator)
 
 

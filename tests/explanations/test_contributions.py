@@ -290,6 +290,7 @@ def test_without_shap_trees_are_sampled_and_the_extra_is_named(
     told = Told(RandomForestClassifier(5, random_state=0).fit(X, frame["Status"]), X, "bad")
     assert told.explainer.kind == "sampled"
     assert "pip install 'mlops_magics[explain]'" in told.explainer.notes[0]
+    assert told.explainer.notes[0].startswith("The contributions were sampled: SHAP")
     adds_up(told, X[:3], "probability")
 
 
