@@ -11,7 +11,7 @@ from zlib import crc32
 
 import numpy as np
 
-from mlops_magics.goals.samples import Undefined
+from mlops_magics.goals.samples import Floats, Undefined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,7 @@ def disturbed(
     for at, column in enumerate(inputs.columns):
         values = inputs.iloc[:, at]
         known = values
-        if training is not None and column in training.columns:
+        if training is not None and (training.columns == column).sum() == 1:
             known = training[column]
         rng = np.random.default_rng([seed, crc32(f"{kind} {column}".encode())])
         new: Any = (
@@ -92,9 +92,23 @@ def _noise(
     scale = float(pd.to_numeric(known, errors="coerce").std())
     noise = rng.normal(0, 1, len(values)) * amount * (scale if np.isfinite(scale) else 0.0)
     if types.is_integer_dtype(values):
-        noise = noise.round()
-        return (values + noise).astype(values.dtype)
-    return values + noise
+        return _shifted(values, noise.round())
+    return (values + noise).astype(values.dtype)
+
+
+def _shifted(values: pd.Series, by: Floats) -> pd.Series:
+    """Whole numbers moved by whole numbers, as far as their type goes and no further.
+
+    The steps are cut rather than the sums, so that large numbers keep their digits.
+    """
+    import pandas as pd
+
+    kind = getattr(values.dtype, "numpy_dtype", values.dtype)
+    plain = values.fillna(0).to_numpy(dtype=kind)
+    lowest, highest = np.iinfo(kind).min, np.iinfo(kind).max
+    step = np.clip(by, lowest - plain.astype(float), highest - plain.astype(float))
+    moved = plain + step.astype(np.int64).astype(kind)
+    return pd.Series(moved, index=values.index).astype(values.dtype).where(values.notna())
 
 
 def _swapped(
