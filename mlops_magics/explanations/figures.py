@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from mlops_magics.explanations.questions import Kind
+
+#: How times are written in a record.
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(T[\d:.+]+)?$")
 
 
 def number(value: float) -> str:
@@ -27,7 +31,7 @@ def answer(value: float, kind: Kind) -> str:
 
 
 def value(found: Any) -> str:
-    """A value of the data: text in quotation marks, numbers with commas."""
+    """A value of the data: text in quotation marks, numbers with commas, times as they are."""
     if found is None:
         return "missing"
     if isinstance(found, bool):
@@ -37,4 +41,6 @@ def value(found: Any) -> str:
     if isinstance(found, float):
         return f"{found:,.0f}" if found.is_integer() and abs(found) < 1e15 else number(found)
     text = str(found)
+    if _TIME.match(text):
+        return text
     return f"{text!r}" if len(text) <= 40 else f"{text[:39]!r}…"

@@ -55,6 +55,38 @@ FORMS: dict[type[Record], dict[str, Any]] = {
     records.Rollback: {
         "deployments": ({"name": HOSTILE, "from": HOSTILE, "to": HOSTILE, "url": HOSTILE},),
     },
+    records.Explanation: {
+        "importances": (
+            {"feature": HOSTILE, "permutation": 0.1, "interval": (0.0, 0.2), "shap": 0.3},
+            {"feature": HOSTILE, "permutation": 0.0, "interval": None, "constant": True},
+        ),
+        "dependence": {
+            f"{kind} {HOSTILE}": {
+                "kind": kind,
+                "values": [value, None],
+                "average": [0.1, 0.2],
+                "shares": [0.5, 0.5],
+            }
+            for kind, value in (("category", HOSTILE), ("number", 1.0), ("time", HOSTILE))
+        },
+        "rows": (
+            {
+                **dict.fromkeys(("about", "outcome", "unit"), HOSTILE),
+                "row": 1,
+                "base": 0.1,
+                "prediction": 0.3,
+                "answer": 0.3,
+                "contributions": [
+                    {"feature": HOSTILE, "value": HOSTILE, "contribution": 0.2, "error": 0.1}
+                ],
+            },
+        ),
+        "groups": {
+            HOSTILE: {"rows": 40, "average": 0.1, "score": 0.5, "importances": [_FACTS]},
+            "few": {"rows": 2, "reason": HOSTILE},
+        },
+        "reference": {"source": HOSTILE, "digest": HOSTILE, "rows": 3, "seed": 0},
+    },
     records.Tuning: {
         "trials": {"complete": 2, "failed": 1},
         "best": {"number": 1, "value": 0.9, "params": {HOSTILE: HOSTILE}},

@@ -6,6 +6,7 @@ colour is never the only sign; the colours have enough contrast on white and on 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -186,7 +187,8 @@ def _fitting(ticks: Sequence[tuple[float, str]], letters: float) -> dict[str, st
     longest = max((len(t) for _, t in ticks), default=0)
     every = 1
     if longest > each and not any(t[0].isalpha() for _, t in ticks if t):
-        every, each = -(-longest // each), longest  # numbers are left out, never cut
+        # Numbers are left out, never cut.
+        every, each = math.ceil((longest + 1) * len(ticks) / letters), longest
     return {text: _cut(text, each) for _, text in ticks[::every]}
 
 

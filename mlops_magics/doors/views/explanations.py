@@ -25,6 +25,8 @@ from mlops_magics.records import Explanation
 
 #: Columns in a picture, and in the row of a group.
 _DRAWN, _NAMED = 15, 3
+#: Letters of all categories that find room below an upright chart, and left of a line.
+_UPRIGHT, _LABEL = 34, 28
 #: Room above and below the curves, as a share of their height.
 _ROOM = 0.06
 
@@ -122,7 +124,7 @@ def _columns(record: Explanation) -> Table:
     return Table(("column", _loss(record), "95 % interval", mean, "direction"), rows)
 
 
-def _dependence(record: Explanation) -> list[Chart]:
+def _dependence(record: Explanation) -> list[Chart | Spans]:
     """All over the same height, so that they can be compared."""
     reach = [
         value
@@ -135,7 +137,28 @@ def _dependence(record: Explanation) -> list[Chart]:
         return []
     room = (max(reach) - min(reach)) * _ROOM or abs(max(reach)) * _ROOM or 1.0
     y = Axis(_short(record.about), min(reach) - room, max(reach) + room)
-    return [_curve(str(name), found, y) for name, found in record.dependence.items()]
+    return [
+        _levels(str(name), found, record)
+        if found.get("kind") == "category" and len(_names(found)) > _UPRIGHT
+        else _curve(str(name), found, y)
+        for name, found in record.dependence.items()
+    ]
+
+
+def _names(found: Mapping[str, Any]) -> str:
+    """All that stands below an axis of categories."""
+    return "  ".join(_value(value) for value in found["values"])
+
+
+def _levels(name: str, found: Mapping[str, Any], record: Explanation) -> Spans:
+    """Many categories, or long ones: a line each, away from the average answer."""
+    average = _number(record.average)
+    drawn = [
+        Span(_value(value), average, _number(level), show(_rounded(level)))
+        for value, level in zip(found["values"], found["average"], strict=True)
+    ]
+    mark = (average, f"average {show(_rounded(average))}")
+    return Spans(name, Axis(_short(record.about)), drawn, [mark], signed=True)
 
 
 def _short(about: str) -> str:
@@ -172,8 +195,7 @@ def _waterfall(row: Mapping[str, Any]) -> Spans:
     drawn = []
     for one in steps[:_DRAWN]:
         to = at + _number(one.get("contribution"))
-        label = f"{one.get('feature')} = {_value(one.get('value'))}"
-        drawn.append(Span(label, at, to, _signed(to - at)))
+        drawn.append(Span(_labelled(one), at, to, _signed(to - at)))
         at = to
     if steps[_DRAWN:]:
         drawn.append(
@@ -187,6 +209,14 @@ def _waterfall(row: Mapping[str, Any]) -> Spans:
         ((base, f"base {show(_rounded(base))}"), (prediction, f"row {show(_rounded(prediction))}")),
         signed=True,
     )
+
+
+def _labelled(one: Mapping[str, Any]) -> str:
+    """A column and its value, of which the column gives way."""
+    name, value = str(one.get("feature", "")), _value(one.get("value"))
+    value = value if len(value) <= _LABEL // 2 else f"{value[: _LABEL // 2 - 1]}…"
+    room = _LABEL - len(value) - 3
+    return f"{name if len(name) <= room else f'{name[: room - 1]}…'} = {value}"
 
 
 def _row(row: Mapping[str, Any]) -> Table:
@@ -230,7 +260,9 @@ def _groups(record: Explanation) -> Table:
 def _value(value: Any) -> str:
     if value is None:
         return "missing"
-    return show(int(value) if isinstance(value, float) and value.is_integer() else value)
+    if isinstance(value, float) and (value.is_integer() or 1e5 <= abs(value) < math.inf):
+        value = round(value)
+    return show(value)
 
 
 def _number(value: Any) -> float:

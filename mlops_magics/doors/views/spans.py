@@ -57,7 +57,7 @@ def _marks(figure: Spans, places: list[float], top: float, low: float) -> list[s
     for (_, name), at in zip(figure.marks, places, strict=True):
         right = at >= sum(places) / len(places) and at < _WIDTH * 0.7
         parts.append(
-            f'<path class="goal" d="M{at:.1f} {top - 4}V{low}"/>'
+            f'<path class="goal" opacity=".45" d="M{at:.1f} {top - 4}V{low}"/>'
             f'<text class="label" x="{at:.1f}" y="{top - 8}" '
             f'text-anchor="{"start" if right else "end"}">{escape(name)}</text>'
         )
