@@ -213,7 +213,10 @@ class Explainer:
 
     def _made(self, base: float, values: Floats, link: Link) -> Contributions:
         if self._trees is not None:
-            method = "exact Shapley values of the trees (SHAP's TreeExplainer)"
+            method = (
+                "exact Shapley values of the trees (SHAP's TreeExplainer), from the average of the "
+                "rows that they learned from"
+            )
         else:
             method = "exact Shapley values of a linear model: weight times distance from average"
         return Contributions(base=base, values=values, unit=link.unit, method=method, exact=True)

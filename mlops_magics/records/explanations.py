@@ -38,8 +38,9 @@ class Explanation(Record):
         (``number``, ``time``, ``category``) and ``shares`` of rows at these places.
     rows : tuple of mapping
         The rows that were asked for: ``row`` (its place, from 0), ``label`` (its index), ``about``,
-        ``outcome``, ``prediction``, ``base`` (the expected answer over the reference rows), both in
-        ``unit``, ``contributions`` (``feature``, ``value``, ``contribution`` and its standard
+        ``outcome``, ``prediction``, ``base`` (the expected answer over the reference rows; of trees
+        that are taken apart, over those that they learned from), both in ``unit``,
+        ``contributions`` (``feature``, ``value``, ``contribution`` and its standard
         ``error``, if it was sampled), which with ``base`` add up to ``prediction``; ``answer`` and
         ``average`` are what is explained itself, of the row and of the reference rows.
     by : str
