@@ -103,7 +103,7 @@ def _shifted(values: pd.Series, by: Floats) -> pd.Series:
     """
     import pandas as pd
 
-    kind = getattr(values.dtype, "numpy_dtype", values.dtype)
+    kind: Any = getattr(values.dtype, "numpy_dtype", values.dtype)
     plain = values.fillna(0).to_numpy(dtype=kind)
     lowest, highest = np.iinfo(kind).min, np.iinfo(kind).max
     step = np.clip(by, lowest - plain.astype(float), highest - plain.astype(float))
