@@ -99,6 +99,8 @@ _REVIEWED: dict[str, str] = {
 
 ALLOWED = frozenset(f"{module}.{n}" for module, names in _REVIEWED.items() for n in names.split())
 
+_TRUSTED = sorted(ALLOWED)
+
 
 def refused(types: Iterable[str]) -> list[str]:
     """Those of `types` that may not be loaded without pickle, sorted."""
@@ -114,6 +116,10 @@ def load(path: Path) -> Any:
         If the file names a type that is not on the list.
     """
     io = import_skops()
+    try:
+        return io.load(path, trusted=_TRUSTED)
+    except importlib.import_module("skops.io.exceptions").UntrustedTypesFoundException:
+        pass  # some may be public all the same; the file is read once more, to be looked through
     named = io.get_untrusted_types(file=path)
     if strange := refused(named):
         raise NotIntact(

@@ -17,6 +17,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -101,7 +104,8 @@ class Resamples:
 
     def replicates(self, statistic: Statistic) -> Floats:
         """The statistic on each resample, of shape (resamples,)."""
-        return np.concatenate([statistic(block) for block in self.blocks()])
+        with _one_thread():
+            return np.concatenate([statistic(block) for block in self.blocks()])
 
     def few(self, statistic: Statistic) -> Floats:
         """As `replicates`, of a statistic that takes its time: on the first `LOOPED` resamples.
@@ -125,10 +129,28 @@ class Resamples:
         groups = min(LEFT_OUT, self.rows)
         of = np.random.default_rng(self.seed).permutation(self.rows) % max(groups, 1)
         found = []
-        for start in range(0, groups, _height(self.rows, groups)):
-            out = np.arange(start, min(start + _height(self.rows, groups), groups))
-            found.append(statistic((of != out[:, np.newaxis]).astype(float)))
+        with _one_thread():
+            for start in range(0, groups, _height(self.rows, groups)):
+                out = np.arange(start, min(start + _height(self.rows, groups), groups))
+                found.append(statistic((of != out[:, np.newaxis]).astype(float)))
         return np.concatenate(found) if found else np.array([])
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """While it is held, products of matrices take one thread.
+
+    A block is worked through in a tenth of a millisecond; where other work has the cores, waiting
+    for a second thread takes longer than all of it.
+    """
+    limit: AbstractContextManager[object] = _libraries().limit(limits=1, user_api="blas")
+    return limit
+
+
+@cache
+def _libraries() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _height(rows: int, resamples: int) -> int:
