@@ -35,6 +35,7 @@ _FILLED: dict[str, Callable[[Sample], Any]] = {
     "positive": lambda rows: rows.positive,
 }
 _WEIGHTS = "sample_weight"
+_INT = (int, "int")  # as an annotation is, or is written
 
 
 def _scores(rows: Sample) -> Floats:
@@ -115,6 +116,8 @@ class FunctionMetric(Metric):
         wrong = super().wrong_parameter(name, value)
         if not wrong and self.parameters[name] is str and not isinstance(value, str):
             return f"{name} of {self.name} is a word, not {value!r}."
+        if not wrong and self._own[name].annotation in _INT and not float(value).is_integer():
+            return f"{name} of {self.name} is a whole number, not {value!r}."
         return wrong
 
     def missing_parameter(self, params: Mapping[str, Any]) -> str:
@@ -130,11 +133,8 @@ class FunctionMetric(Metric):
         options = {name: _FILLED[name](rows) for name in self._filled} | dict(params)
         if self.weighted:
             options[_WEIGHTS] = np.ones(rows.rows) if weights is None else weights
-        options |= {
-            n: int(v)
-            for n, v in params.items()
-            if isinstance(self._own[n].default, int) and not isinstance(self._own[n].default, bool)
-        }
+        # A goal's numbers are floats, which are no good for counting.
+        options |= {n: int(v) for n, v in params.items() if self._counts(n) and v.is_integer()}
         try:
             found = self.function(rows.y_true, rows.predictions, **options)
         except Undefined:
@@ -147,6 +147,13 @@ class FunctionMetric(Metric):
                 f"{type(error).__name__}: {first}"
             ) from error
         return self._number(found)
+
+    def _counts(self, name: str) -> bool:
+        """Whether a parameter is a whole number, by its annotation or, without one, its default."""
+        parameter = self._own[name]
+        if parameter.annotation is inspect.Parameter.empty:
+            return type(parameter.default) is int
+        return parameter.annotation in _INT
 
     def _line(self, error: BaseException) -> int | None:
         """The line of the function, counted from its ``def`` in its file or cell, that failed."""

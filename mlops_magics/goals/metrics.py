@@ -181,8 +181,10 @@ class OfArrays(Metric):
         return float(self(y_true, y_pred, **options))
 
 
-#: Metrics that hold for as long as `using` is open.
-_own: ContextVar[Mapping[str, Metric]] = ContextVar("_own", default=MappingProxyType({}))
+#: Functions, and where they are defined, that hold for as long as `using` is open.
+_own: ContextVar[Mapping[str, tuple[Callable[..., Any], str]]] = ContextVar(
+    "_own", default=MappingProxyType({})
+)
 
 #: What people type, and what it is called here.
 _CALLED = {
@@ -225,6 +227,8 @@ _CALLED = {
 def using(functions: Mapping[str, Callable[..., Any]], where: str) -> Iterator[None]:
     """While this is open, goals may name these functions as they name any metric.
 
+    Whether one can be a metric is looked at when a goal names it.
+
     Parameters
     ----------
     functions : mapping
@@ -232,10 +236,7 @@ def using(functions: Mapping[str, Callable[..., Any]], where: str) -> Iterator[N
     where : str
         Where they are defined, as messages say it.
     """
-    from mlops_magics.goals.functions import FunctionMetric
-
-    made: dict[str, Metric] = {n: FunctionMetric(n, f, where) for n, f in functions.items()}
-    token = _own.set({**_own.get(), **made})
+    token = _own.set({**_own.get(), **{name: (f, where) for name, f in functions.items()}})
     try:
         yield
     finally:
@@ -250,7 +251,7 @@ def find(name: str) -> Metric:
     UnknownName
         If there is none; with the nearest names.
     WrongUsage
-        If a user's function has the name of a metric that there is already.
+        If a user's function can be no metric, or has the name of one that there is already.
     MlopsError
         If what is registered under the name is no `Metric`.
     """
@@ -258,13 +259,14 @@ def find(name: str) -> Metric:
     if name not in own:
         return _known(name, tuple(own))
     from mlops_magics.goals import scorers
+    from mlops_magics.goals.functions import FunctionMetric
 
     if name in plugins.names("metric") or name in scorers.names():
         raise WrongUsage(
             f"The function {name!r} has the name of a metric that there is already.",
             "Give it another name, so that nobody takes the one for the other.",
         )
-    return own[name]
+    return FunctionMetric(name, *own[name])
 
 
 @cache

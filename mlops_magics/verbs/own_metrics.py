@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 #: What a notebook imports from these is not its own: of ``max_error`` the goals know already.
-_OTHERS = {"IPython", "mlops_magics", "sklearn"}
+_OTHERS = {"IPython", "fairlearn", "mlops_magics", "sklearn"}
 
 
 @dataclass(frozen=True, kw_only=True)
