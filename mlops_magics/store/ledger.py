@@ -240,13 +240,21 @@ def altered(run: Run, entry: Entry, *, deep: bool = True) -> list[str]:
     return changed or figures_altered(run)
 
 
-def steps(name: str) -> list[Run]:
-    """Every run of an experiment that a verb has left, trials aside, in order of time."""
-    return [
+def steps(name: str, *verbs: str) -> list[Run]:
+    """The runs of an experiment that these verbs have left, in order of time.
+
+    By default those of every verb, but for the trials of a search.
+    """
+    found = [
         run
-        for run in reversed(runs.find(experiment=name, but="trial", limit=50_000))
+        for only in verbs or ("",)
+        for run in runs.find(
+            experiment=name, verb=only or None, but=None if only else "trial", limit=50_000
+        )
         if "mlops.verb" in run.data.tags
     ]
+    found.reverse()  # each search gives the newest first; of one instant the order stays
+    return sorted(found, key=lambda run: int(run.info.start_time or 0))
 
 
 def read(run: Run, file: str) -> Any:

@@ -61,9 +61,9 @@ class Request:
 def waiting(name: str) -> list[Request]:
     """What is held of a model, oldest first."""
     found: dict[str, Request] = {}
-    for run in store.ledger.steps(name):
+    for run in store.ledger.steps(name, "promote"):
         tags = run.data.tags
-        if tags["mlops.verb"] != "promote" or tags.get("mlops.status") != "finished":
+        if tags.get("mlops.status") != "finished":
             continue
         told = store.ledger.read(run, moves.PROMOTION)
         if not isinstance(told, Mapping):

@@ -36,9 +36,9 @@ class Move:
 def of(name: str) -> list[Move]:
     """Every move that is recorded, oldest first."""
     found = []
-    for run in store.ledger.steps(name):
+    for run in store.ledger.steps(name, "promote", "rollback"):
         verb, status = run.data.tags["mlops.verb"], run.data.tags.get("mlops.status", "")
-        if verb not in ("promote", "rollback") or status == "failed":
+        if status == "failed":
             continue
         told = store.ledger.read(run, PROMOTION if verb == "promote" else ROLLBACK)
         if not isinstance(told, Mapping) or told.get("status", "promoted") != "promoted":

@@ -133,7 +133,7 @@ def _elsewhere(name: str, version: Version) -> list[str]:
     """Deployments of the version that, by the history, still run on other machines."""
     here = evidence.environment.who()["host"]
     running: dict[tuple[str, str], str] = {}
-    for run in store.ledger.steps(name):
+    for run in store.ledger.steps(name, "deploy", "undeploy"):
         tags = run.data.tags
         place = (tags.get("mlops.deployment", ""), tags.get("mlops.host", ""))
         if tags.get("mlops.status") != "finished" or not place[0]:
