@@ -168,10 +168,15 @@ def files(run: Run, names: Mapping[str, str]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for name in names:
         try:
-            found[name] = _digest(runs.fetch(str(run.info.run_id), name, anew=True))
+            found[name] = _digest(_fetch(run, name, anew=True))
         except (StoreUnreachable, OSError):
             found[name] = None
     return found
+
+
+def _fetch(run: Run, file: str, *, anew: bool = False) -> Path:
+    uri = str(run.info.artifact_uri or "")
+    return runs.fetch(str(run.info.run_id), file, uri=uri, anew=anew)
 
 
 def _digest(file: Path) -> str:
@@ -260,6 +265,6 @@ def steps(name: str, *verbs: str) -> list[Run]:
 def read(run: Run, file: str) -> Any:
     """A JSON file of a step; ``None`` where it can't be had."""
     try:
-        return json.loads(runs.fetch(str(run.info.run_id), file).read_text(encoding="utf-8"))
+        return json.loads(_fetch(run, file).read_text(encoding="utf-8"))
     except (StoreUnreachable, OSError, ValueError):
         return None

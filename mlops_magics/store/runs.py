@@ -212,11 +212,13 @@ def write_file(run_id: str, local: Path, folder: str = "") -> None:
         )
 
 
-def fetch(run_id: str, path: str, *, anew: bool = False) -> Path:
+def fetch(run_id: str, path: str, *, uri: str = "", anew: bool = False) -> Path:
     """An artifact as a local file: where it lies on this machine, else a copy that is kept.
 
     Parameters
     ----------
+    uri : str
+        Where the run's artifacts lie, where that is known already.
     anew : bool
         Do not rely on a copy that was kept before.
 
@@ -226,9 +228,9 @@ def fetch(run_id: str, path: str, *, anew: bool = False) -> Path:
         If the run has no such artifact, or its store does not answer.
     """
     with reaching(f"give the file {path} of run {run_id}") as client:
-        uri = urlparse(str(client.get_run(run_id).info.artifact_uri))
-        if uri.scheme in ("", "file"):
-            local = Path(unquote(uri.path)) / path
+        place = urlparse(uri or str(client.get_run(run_id).info.artifact_uri))
+        if place.scheme in ("", "file"):
+            local = Path(unquote(place.path)) / path
             if not local.exists():
                 raise FileNotFoundError(f"there is no {local}")
             return local
