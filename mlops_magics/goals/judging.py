@@ -104,7 +104,8 @@ def _result(
     judged = _judge(goal, metric, subject, others.get(goal.reference), allow_small, bench)
     found = answers.result(goal, judged)
     if not metric.has_interval:
-        found = replace(found, interval=None)
+        plain = tuple({**g, "interval": None, "joint_interval": None} for g in found.groups)
+        found = replace(found, interval=None, groups=plain)
     beside = {
         role: _beside(goal, metric, subject, party, judged, allow_small)
         for role, party in others.items()
@@ -157,6 +158,8 @@ def _beside(
     allow_small: bool,
 ) -> float | None:
     """The other's figure for the same goal on the same rows, in the goal's unit, if it has one."""
+    if not metric.has_reference:
+        return None
     try:
         if isinstance(metric, Measurement):
             value = other.subject.fact(metric.key(goal.column), metric.name)
