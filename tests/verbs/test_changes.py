@@ -154,7 +154,7 @@ def test_what_cannot_be_compared_is_one_sentence(names: dict[str, Any]) -> None:
     champion("credit/1")
     with pytest.raises(WrongUsage, match="are of one run, so nothing differs"):
         mlops.changes(run.record)
-    with pytest.raises(UnknownName, match="no version of model credit '7'"):
+    with pytest.raises(UnknownName, match="no version 'credit/7'"):
         mlops.changes("credit/7")
     with pytest.raises(WrongUsage, match="A Pipeline has no record to compare"):
         mlops.changes(model)
