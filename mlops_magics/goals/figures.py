@@ -25,8 +25,8 @@ from mlops_magics.goals.samples import Floats
 
 #: Of an interval that is shown.
 LEVEL = 0.95
-#: A larger correction is no longer one: then the figure itself is biased (a gap, a calibration
-#: error, which are never below 0), and the resamples are more so.
+#: A larger correction is no longer one: then the figure itself is biased (a calibration error,
+#: which is never below 0), and the resamples are more so.
 _MOST_BIAS = 0.6
 
 

@@ -242,6 +242,8 @@ def _apart(
     mine, decisive = _between(goal, metric, each)
     if reference is None:
         judged = answers.alone(goal, mine)
+        ratio = _word(goal, metric) == "ratio"
+        judged = replace(judged, interval=_within(judged.interval, ratio))
     else:
         judged = answers.compared(goal, mine, _between(goal, metric, its)[0], reference.called)
     values = {label: figures[decisive].value for label, figures in each.items()}
@@ -279,17 +281,44 @@ def _apart(
 def _between(
     goal: Goal, metric: metrics.Metric, each: dict[str, list[Figure]]
 ) -> tuple[Figure, int]:
-    """How far the groups lie apart, and in which of the metrics the most."""
+    """How far the groups lie apart, and in which of the metrics the most.
+
+    Its resamples are of the two groups that lie furthest apart in the data, and of these alone.
+    The largest of all in every resample would always be larger than the truth; correcting that
+    as a bias would push the upper bound below the truth too often.
+    """
+    ratio = _word(goal, metric) == "ratio"
     spreads = [
-        combined(_spread(goal, metric), [figures[i] for figures in each.values()])
+        _furthest([figures[i] for figures in each.values()], ratio)
         for i in range(len(_metrics(metric)))
     ]
     values = [s.value for s in spreads]
     if not np.isfinite(values).all():
         raise Undefined("the ratio of nothing to nothing has no value: it is 0 in every group")
-    found = combined(_widest(goal, metric), spreads)
-    decisive = int(np.argmin(values) if _word(goal, metric) == "ratio" else np.argmax(values))
-    return replace(found, rows=sum(f[0].rows for f in each.values())), decisive
+    decisive = int(np.argmin(values) if ratio else np.argmax(values))
+    rows = sum(f[0].rows for f in each.values())
+    return replace(spreads[decisive], rows=rows), decisive
+
+
+def _furthest(figures: list[Figure], ratio: bool) -> Figure:
+    """The highest less the lowest, or the lowest divided by the highest."""
+    values = [f.value for f in figures]
+    highest = int(np.argmax(values))
+    lowest = len(values) - 1 - int(np.argmin(values[::-1]))  # another one, where all are equal
+    return combined(_quotient if ratio else np.subtract.reduce, [figures[highest], figures[lowest]])
+
+
+def _quotient(pair: Floats) -> Floats:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(pair[0] == 0, np.nan, pair[1] / pair[0])
+
+
+def _within(interval: tuple[float, float] | None, ratio: bool) -> tuple[float, float] | None:
+    """As far as a gap, which is never below 0, or a ratio, never above 1, can reach."""
+    if interval is None:
+        return None
+    low, high = interval
+    return (low, min(high, 1.0)) if ratio else (max(low, 0.0), high)
 
 
 def _metrics(metric: metrics.Metric) -> tuple[metrics.Metric, ...]:
