@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,15 @@ _REVIEWED: dict[str, str] = {
 
 ALLOWED = frozenset(f"{module}.{n}" for module, names in _REVIEWED.items() for n in names.split())
 
-_TRUSTED = sorted(ALLOWED)
+
+def _mentioned(path: Path) -> list[str]:
+    """Those of the list that the file may name; skops goes through all it is given at each node."""
+    try:
+        with zipfile.ZipFile(path) as parts:
+            text = parts.read("schema.json").decode()
+    except (OSError, KeyError, zipfile.BadZipFile):
+        return []  # skops says what is wrong with it
+    return sorted(name for name in ALLOWED if f'"{name.rpartition(".")[2]}"' in text)
 
 
 def refused(types: Iterable[str]) -> list[str]:
@@ -117,7 +126,7 @@ def load(path: Path) -> Any:
     """
     io = import_skops()
     try:
-        return io.load(path, trusted=_TRUSTED)
+        return io.load(path, trusted=_mentioned(path))
     except importlib.import_module("skops.io.exceptions").UntrustedTypesFoundException:
         pass  # some may be public all the same; the file is read once more, to be looked through
     named = io.get_untrusted_types(file=path)
