@@ -8,13 +8,14 @@ quadrature), and each is judged as a verdict judges. Three questions:
   by exactly the margin (``>= champion - margin``)? At most 5 % should.
 - How often does a goal pass whose bound is the true value itself (``>= x with 95%``)? 5 % again.
 
-The shares of the classes are the same in every sample, as `prepare` keeps them when it splits. The
-last table shows what becomes of intervals where they are not, being drawn as the rows are: a figure
-that depends on the shares, as accuracy and F1 do, then varies more than its interval says.
+The shares of the classes are the same in every sample, as `prepare` keeps them when it splits. In
+the last table they are drawn as the rows are, which the intervals do not allow for.
 
-What is seen with 4,000 samples: intervals hold the true value in 93 to 97 of 100 cases from 60 rows
-on. Where a claim of `accuracy` is strict (``> champion``) false alarms are rarer than 5 %, as the
-difference takes few values.
+With 1,500 samples the intervals hold the true value in 94 to 97 of 100 cases, whether the shares
+are kept or not; with 60 rows, of which 18 are positive, that of a gap in 99 and that of `rmse` in
+92 to 95. False alarms beside a champion come to 4 to 7 % with 60 rows, and to 5 or 6 % from 200 on.
+A bound of the true `rmse` is passed by 7 % with 60 rows: errors are squared, and their mean is
+skewed. Who judges on so few rows should ask ``with 99%``.
 """
 
 from __future__ import annotations
@@ -133,11 +134,17 @@ def regressor(y: np.ndarray, rng: np.random.Generator, shared: Any, sigma: float
     return sample("regression", y, y + error)
 
 
+def _apart(y: np.ndarray, rng: np.random.Generator, shared: Any) -> tuple[Sample, np.ndarray]:
+    """Every second row is of another group, in which the model finds less."""
+    group = np.arange(len(y)) % 2
+    return classifier(y, rng, shared, SKILL - APART * group), group
+
+
 # --- One sample, judged ---------------------------------------------------------------------------
 
 
 def _judged(
-    goals: list[str], rows: Sample, champion: Sample | None = None, groups: Any = None
+    goals: list[str], rows: Sample, groups: Any = None, champion: Sample | None = None
 ) -> list[Any]:
     features = None if groups is None else pd.DataFrame({"group": groups})
     given = Subject(sample=rows, features=features)
@@ -156,10 +163,7 @@ def covered(rows: int, seed: int, loosely: bool = False) -> dict[str, bool]:
     plain = [name for name in COVERED if name not in ("rmse", "recall gap")]
     results = _judged([f"{name} >= 0" for name in plain], classifier(y, rng, shared))
     results += _judged(["rmse >= 0"], regressor(rng.normal(size=rows), rng, shared))
-    # Every second row of each class is of the other group, in which the model finds less.
-    group = np.arange(rows) % 2
-    apart = classifier(y, rng, shared, SKILL - APART * group)
-    results += _judged(["recall gap >= 0 by group"], apart, groups=group)
+    results += _judged(["recall gap >= 0 by group"], *_apart(y, rng, shared))
     held = {}
     for name, result in zip(COVERED, results, strict=True):
         low, high = result.interval or (np.nan, np.nan)
@@ -173,9 +177,11 @@ covered_loosely = partial(covered, loosely=True)
 def equal(rows: int, seed: int) -> dict[str, bool]:
     rng, y, shared = _streams(2, seed, rows)
     goals = ["roc_auc > champion", "accuracy > champion", "log_loss < champion"]
-    results = _judged(goals, *(classifier(y, rng, shared) for _ in range(2)))
+    mine, champion = (classifier(y, rng, shared) for _ in range(2))
+    results = _judged(goals, mine, champion=champion)
     numbers = rng.normal(size=rows)
-    results += _judged(["rmse < champion"], *(regressor(numbers, rng, shared) for _ in range(2)))
+    mine, champion = (regressor(numbers, rng, shared) for _ in range(2))
+    results += _judged(["rmse < champion"], mine, champion=champion)
     return {r.text: r.passed for r in results}
 
 
@@ -185,10 +191,10 @@ def inferior(rows: int, seed: int) -> dict[str, bool]:
     found = []
     for name in ("roc_auc", "accuracy"):
         champion = classifier(y, rng, shared, better(name))
-        found += _judged([f"{name} >= champion - {MARGIN}"], mine, champion)
+        found += _judged([f"{name} >= champion - {MARGIN}"], mine, champion=champion)
     numbers = rng.normal(size=rows)
-    pair = [regressor(numbers, rng, shared, sigma) for sigma in (SIGMA, SIGMA - MARGIN)]
-    found += _judged([f"rmse <= champion + {MARGIN}"], *pair)
+    mine, champion = (regressor(numbers, rng, shared, s) for s in (SIGMA, SIGMA - MARGIN))
+    found += _judged([f"rmse <= champion + {MARGIN}"], mine, champion=champion)
     return {r.text: r.passed for r in found}
 
 
@@ -201,8 +207,10 @@ def at_bound(rows: int, seed: int) -> dict[str, bool]:
     results = _judged(goals, classifier(y, rng, shared))
     numbers = regressor(rng.normal(size=rows), rng, shared)
     results += _judged([f"rmse <= {SIGMA} with 95%"], numbers)
+    goal = f"recall gap <= {true['recall gap']} by group with 95%"
+    results += _judged([goal], *_apart(y, rng, shared))
     signs = [*(f"{name} >= its value with 95%" for name in up)]
-    signs += [f"{name} <= its value with 95%" for name in (*down, "rmse")]
+    signs += [f"{name} <= its value with 95%" for name in (*down, "rmse", "recall gap")]
     return {text: r.passed for text, r in zip(signs, results, strict=True)}
 
 
