@@ -2,7 +2,7 @@
 
 Intervals are bias-corrected and accelerated (BCa), read at levels that are widened for few rows.
 The percentile interval of the bootstrap alone is too narrow where rows are few, and leans to one
-side for a skewed figure such as an AUC near 1. `tests/benchmarks/coverage.py` measures how often
+side for a skewed figure such as an AUC near 1. `tests/benchmarks/intervals.py` measures how often
 the intervals hold.
 
 - BCa: Efron (1987), *Better bootstrap confidence intervals*, JASA 82, eq. 6.8; acceleration from

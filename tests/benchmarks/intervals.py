@@ -1,4 +1,4 @@
-"""How often intervals hold and tests raise a false alarm: ``python tests/benchmarks/coverage.py``.
+"""How often intervals hold and tests raise a false alarm: ``python tests/benchmarks/intervals.py``.
 
 Many samples are drawn from populations whose true figures are known (in closed form, or by
 quadrature), and each is judged as a verdict judges. Three questions:
