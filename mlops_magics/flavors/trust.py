@@ -13,6 +13,7 @@ fields) and anything of the user's.
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import zipfile
 from collections.abc import Iterable
@@ -108,7 +109,8 @@ def _mentioned(path: Path) -> list[str]:
             text = parts.read("schema.json").decode()
     except (OSError, KeyError, zipfile.BadZipFile):
         return []  # skops says what is wrong with it
-    return sorted(name for name in ALLOWED if f'"{name.rpartition(".")[2]}"' in text)
+    words = set(re.findall(r'"(\w+)"', text))
+    return sorted(name for name in ALLOWED if name.rpartition(".")[2] in words)
 
 
 def refused(types: Iterable[str]) -> list[str]:
