@@ -1,6 +1,6 @@
 """Figures of fairness by the names that fairlearn gave them: how far groups lie apart.
 
-Each is a spread (`mlops_magics.goals.groups`) of a metric or two over the groups of a column, for
+Each is a spread (`mlops_magics.goals.spreads`) of a metric or two over the groups of a column, for
 example ``equalized_odds_difference <= 0.1 by Marital``, with our intervals. A rate that has no
 value in a group (no positive row there) leaves the goal unmeasured, where fairlearn takes 0.
 """

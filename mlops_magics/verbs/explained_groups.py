@@ -37,10 +37,10 @@ def explain(
     import numpy as np
 
     found: dict[str, dict[str, Any]] = {}
-    for group in goals.groups.split(rows.frame, by):
+    for group in goals.partition.split(rows.frame, by):
         count = len(group.rows)
-        if count < goals.groups.SMALLEST:
-            few = f"{count} row{'s' * (count != 1)}, too few (under {goals.groups.SMALLEST})"
+        if count < goals.partition.SMALLEST:
+            few = f"{count} row{'s' * (count != 1)}, too few (under {goals.partition.SMALLEST})"
             found[group.label] = {"rows": count, "reason": few}
             continue
         most = explained.most(rows.frame.shape[1], repeats)

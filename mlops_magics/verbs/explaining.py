@@ -135,7 +135,7 @@ def _check(rows: Rows, places: Sequence[int], by: str, features: int, repeats: i
         raise UnknownName("column", by, map(str, rows.frame.columns))
     if by:
         try:
-            goals.groups.split(rows.frame, by)
+            goals.partition.split(rows.frame, by)
         except goals.metrics.Undefined as error:
             raise BadData(f"Groups by {by} can't be explained: {error}.") from error
     if repeats < 1:

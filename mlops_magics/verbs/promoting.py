@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from mlops_magics import records, settings, store
 from mlops_magics.errors import Refused, WrongUsage
@@ -111,7 +111,7 @@ class _Promotion:
         self.approvals: tuple[Any, ...] = ()
         self.overridden = False
         self.reason = self.override or message
-        self.status = "promoted"
+        self.status: Literal["promoted", "held", "withdrawn"] = "promoted"
         self.needed = settings.load().approval
 
     def ask(self) -> None:
@@ -174,7 +174,7 @@ class _Promotion:
             objection=self.objection,
             model_digest=self.version.digest,
             run_id=current.run_id,
-            status=self.status,  # type: ignore[arg-type]
+            status=self.status,
             approvals=self.approvals,
             needed=self.needed,
         )
