@@ -141,6 +141,18 @@ def check_other(request: Request, mine: Mapping[str, Any]) -> None:
             )
 
 
+def stranger(request: Request) -> str:
+    """A warning if whoever has asked signs with a key that is not known here; else empty."""
+    entry = store.ledger.entry_of(store.runs.get(request.run_id))
+    trusted = evidence.keys.trusted(settings.load().keys)
+    if entry is None or evidence.chain.signer_of(entry, trusted):
+        return ""
+    return (
+        f"The key {entry.key[:16]}… that signed the request of {request.approvals[0]['actor']} is "
+        "not known here, so that it was they is only what the request says."
+    )
+
+
 def check_unchanged(
     request: Request, version: store.versions.Version, previous: str | None, objection: str
 ) -> None:

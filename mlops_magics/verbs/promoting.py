@@ -109,6 +109,7 @@ class _Promotion:
         self.objection = freshness.objection(version)
         self.request: approving.Request | None = None
         self.approvals: tuple[Any, ...] = ()
+        self.warnings: tuple[str, ...] = ()
         self.overridden = False
         self.reason = self.override or message
         self.status: Literal["promoted", "held", "withdrawn"] = "promoted"
@@ -143,6 +144,7 @@ class _Promotion:
         approving.check_other(self.request, mine)
         approving.check_unchanged(self.request, self.version, self.previous, self.objection)
         self.approvals = (*self.request.approvals, mine)
+        self.warnings = tuple(filter(None, [approving.stranger(self.request)]))
         self.overridden = self.request.overridden
         self.reason = str(self.request.told.get("reason", ""))
         self.needed = max(self.needed, int(self.request.told.get("needed", 1)))
@@ -177,6 +179,7 @@ class _Promotion:
             status=self.status,
             approvals=self.approvals,
             needed=self.needed,
+            warnings=self.warnings,
         )
         # Before the alias moves, so that a step that is killed in between has told of it.
         current.json(moves.PROMOTION, record)

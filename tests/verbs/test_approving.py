@@ -58,6 +58,21 @@ def test_another_person_lets_it_through(
         mlops.promote("credit/1", approve=True)
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_a_key_that_is_not_known_here_is_said(
+    version: store.versions.Version, somebody: Any, tmp_path: Path, known: bool
+) -> None:
+    mlops.promote("credit/1")
+    somebody("bea")
+    if known:
+        trusted = tmp_path / "keys-bea" / "trusted"
+        trusted.mkdir(parents=True)
+        (trusted / "ada.pub").write_text((tmp_path / "keys-ada" / "signing.pub").read_text())
+    done = mlops.promote("credit/1", approve=True)
+    assert done.status == "promoted"
+    assert any("signed the request of ada is not known" in w for w in done.warnings) is not known
+
+
 def test_holding_is_exit_code_4(
     version: store.versions.Version, somebody: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
