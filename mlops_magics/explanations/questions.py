@@ -68,6 +68,27 @@ class Question:
         return given.reshape(-1) if self.place else -given.reshape(-1)
 
 
+def named(outcome: str, task: str, classes: Sequence[Any]) -> Any:
+    """The class that a text means.
+
+    Raises
+    ------
+    UnknownName
+        If the model knows no such class; with the nearest.
+    WrongUsage
+        If it predicts numbers.
+    """
+    if task != "classification":
+        raise WrongUsage(
+            f"There is no class {outcome!r} to explain: the model predicts numbers.",
+            "Leave the outcome out.",
+        )
+    found = same_value(outcome, np.array([*classes], dtype=object))
+    if found not in classes:
+        raise UnknownName("class", outcome, map(str, classes))
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answered:
     """What a model said of the rows, from which questions about it are made."""
@@ -109,24 +130,8 @@ class Answered:
         return max(self.classes, key=lambda c: int((said == c).sum()))
 
     def named(self, outcome: str) -> Any:
-        """The class that a text means.
-
-        Raises
-        ------
-        UnknownName
-            If the model knows no such class; with the nearest.
-        WrongUsage
-            If it predicts numbers.
-        """
-        if self.task != "classification":
-            raise WrongUsage(
-                f"There is no class {outcome!r} to explain: the model predicts numbers.",
-                "Leave the outcome out.",
-            )
-        found = same_value(outcome, np.array([*self.classes], dtype=object))
-        if found not in self.classes:
-            raise UnknownName("class", outcome, map(str, self.classes))
-        return found
+        """The class that a text means; see `named`."""
+        return named(outcome, self.task, self.classes)
 
     def question(self, outcome: Any) -> Question:
         """The question about one class, or about the number of a regression."""

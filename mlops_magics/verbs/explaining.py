@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-from mlops_magics import goals, store
+from mlops_magics import explanations, goals, store
 from mlops_magics.errors import BadData, UnknownName, WrongUsage
 from mlops_magics.records import Explanation
 from mlops_magics.verbs import (
@@ -147,8 +147,12 @@ def _check(rows: Rows, places: Sequence[int], by: str, features: int, repeats: i
 def _stored(version: Version, insight: Insight, arguments: dict[str, Any]) -> Explanation:
     """Explain a version within a step, and name the explanation at it once all of it is kept."""
     follows = [version.run_id, version.dataset_run]
+    asked = evaluation.of_version(version)
+    if insight.outcome and (asked.task == "regression" or asked.classes is not None):
+        # What is wrong already leaves no failed run.
+        explanations.questions.named(insight.outcome, asked.task, list(asked.classes or ()))
     with step("explain", experiment=version.name, arguments=arguments, follows=follows) as current:
-        found = insight.explanation(evaluation.of_version(version), current.run_id)
+        found = insight.explanation(asked, current.run_id)
         explanation_keeping.keep(current, version, found, insight.reference)
     if current.kept:
         return _noted(found, f"{current.kept} {version.ref} does not name this explanation yet.")
