@@ -8,9 +8,12 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from mlops_magics import flavors
 from mlops_magics.errors import MlopsError, WrongUsage
@@ -18,10 +21,16 @@ from mlops_magics.flavors import trust
 from mlops_magics.serving import manifest
 from mlops_magics.serving.guard import LOCAL, Guard, is_loopback
 
+if TYPE_CHECKING:
+    from mlops_magics.serving.app import Server
+
 log = logging.getLogger("mlops_magics.serving")
 
 #: Seconds that requests in work have to end after SIGTERM; less than a supervisor waits.
 DRAIN = 4
+#: ... in the first of which, while any is in work, connections are still accepted: whoever asks
+#: is told that the server is not ready, and what was sent before they knew is answered.
+LINGER = 2
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -36,6 +45,18 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--name", default="", help="the deployment's name")
     parser.add_argument("--capture", type=Path, help="keep requests and answers in this file")
     parser.add_argument("--max-body", type=int, default=32, help="largest body, in MB")
+    parser.add_argument(
+        "--max-queue",
+        type=int,
+        default=100,
+        help="how many requests may wait for the model; the next are refused (503)",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=30.0,
+        help="seconds in which a request must be answered (504), and a body have arrived (408)",
+    )
     parser.add_argument(
         "--allowed-host", action="append", default=[], help="a further name to answer to"
     )
@@ -95,27 +116,45 @@ def _serve(options: argparse.Namespace) -> int:
         },
         capture,
         options.max_body << 20,
+        most_waiting=options.max_queue,
+        timeout=options.timeout,
+        body_timeout=options.timeout,
     )
     hosts = [*LOCAL, options.host, *options.allowed_host] if local or options.allowed_host else []
     host, port = listening.getsockname()[:2]
     log.info("Serving %s at http://%s:%d (process %d)", package.model, host, port, os.getpid())
-    _run(Guard(server.app(), hosts, token), listening)
+    _run(server, Guard(server.app(), hosts, token), listening)
     log.info("Stopped")
     return 0
 
 
-def _run(app: Guard, listening: socket.socket) -> None:
+def _run(server: Server, app: Guard, listening: socket.socket) -> None:
     """Until SIGTERM or SIGINT; then what is in work ends first."""
     import uvicorn
 
     class Calm(uvicorn.Server):
         """Ends by itself; uvicorn's own would raise the signal once more at the end."""
 
+        told = 0.0
+
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self.handle_exit)
             yield
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if server.draining:  # told twice: at once
+                super().handle_exit(sig, frame)
+            server.draining = True
+            self.told = self.told or time.monotonic()
+
+        async def on_tick(self, counter: int) -> bool:
+            since = time.monotonic() - self.told
+            if server.draining and not (server.in_flight and since < LINGER):
+                self.config.timeout_graceful_shutdown = max(1, DRAIN - int(since))
+                self.should_exit = True
+            return await super().on_tick(counter)
 
     config = uvicorn.Config(
         app,
@@ -134,7 +173,9 @@ def _listen(host: str, port: int, descriptor: int | None) -> socket.socket:
     if descriptor is not None:
         return socket.socket(fileno=descriptor)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # By its full name: asyncio sends at once (TCP_NODELAY) only on a socket that says it is TCP,
+    # and otherwise the second half of an answer waits 40 ms for the client's word.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))

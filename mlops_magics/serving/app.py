@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -18,13 +18,26 @@ from starlette.routing import Route
 
 from mlops_magics.errors import did_you_mean
 from mlops_magics.serving.capture import Capture, Captured
-from mlops_magics.serving.refusals import TooLarge
+from mlops_magics.serving.metrics import Metrics
+from mlops_magics.serving.refusals import Refusal, SlowBody, TooLarge
 from mlops_magics.serving.service import Answer, Service, refused
+from mlops_magics.serving.worker import MOST_WAITING, TIMEOUT, Worker
 
 #: Largest body, in bytes; about a million numbers as JSON.
 MOST_BODY = 32 << 20
+#: Seconds in which a body must have arrived.
+BODY_TIMEOUT = 30.0
 
-PATHS = ("/invocations", "/ping", "/health", "/version", "/metadata")
+PATHS = (
+    "/invocations",
+    "/ping",
+    "/health",
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/version",
+    "/metadata",
+)
 
 
 class Server:
@@ -34,6 +47,12 @@ class Server:
     ----------
     about : mapping
         What ``/metadata`` says of the model, and under ``mlflow_version`` what ``/version`` says.
+    most_body : int
+        Bytes.
+    most_waiting : int
+        Requests that may wait for the model; the next is refused at once.
+    timeout, body_timeout : float
+        Seconds in which the model must have answered, and before that the body have arrived.
     """
 
     def __init__(
@@ -42,17 +61,24 @@ class Server:
         about: Mapping[str, Any],
         capture: Capture | None = None,
         most_body: int = MOST_BODY,
+        *,
+        most_waiting: int = MOST_WAITING,
+        timeout: float = TIMEOUT,
+        body_timeout: float = BODY_TIMEOUT,
     ) -> None:
         self.service = service
         self.about = dict(about)
         self.capture = capture
         self.most_body = most_body
+        self.body_timeout = body_timeout
         self.started = time.time()
         self.requests = 0
         self.errors = 0
-        # A thread of its own keeps /ping answering while the model works. One is enough: models
-        # in Python take turns anyway, and two would fight for the interpreter.
-        self.worker = ThreadPoolExecutor(1, "model")
+        self.in_flight = 0
+        self.draining = False
+        self.worker = Worker(most_waiting, timeout)
+        model, digest = str(about.get("model", "")), str(about.get("digest", ""))
+        self.metrics = Metrics(model, digest, self._state)
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -60,6 +86,9 @@ class Server:
             Route("/invocations", self.invocations, methods=["POST"]),
             Route("/ping", self.ping),
             Route("/health", self.ping),
+            Route("/livez", self.ping),
+            Route("/readyz", self.readyz),
+            Route("/metrics", self.scraped),
             Route("/version", self.version),
             Route("/metadata", self.metadata),
         ]
@@ -72,46 +101,68 @@ class Server:
         if self.capture:
             self.capture.start()
         yield
-        self.worker.shutdown()
+        self.worker.close()
         if self.capture:
             self.capture.close()
 
     async def invocations(self, request: Request) -> Response:
         """Predictions for the rows in the body."""
+        content_type = request.headers.get("content-type", "")
+
+        def answer(body: bytes, request_id: str) -> Answer:
+            return self.service.answer(body, content_type, request_id)
+
+        return await self._predicted(request, "mlflow", answer, refused)
+
+    async def _predicted(
+        self,
+        request: Request,
+        protocol: str,
+        answering: Callable[[bytes, str], Answer],
+        refusing: Callable[[Refusal, str], Answer],
+    ) -> Response:
+        """One request for predictions, in whatever protocol: read, answered, counted, captured."""
         at, started = time.time_ns() // 1000, time.perf_counter()
         request_id = os.urandom(16).hex()
+        body, waited = b"", None
+        self.in_flight += 1
         try:
+            if refusal := self.worker.refusal():  # at once, whatever would still arrive
+                raise refusal
             body = await self._body(request)
-        except TooLarge as refusal:
-            body, answer = b"", refused(refusal, request_id)
+            answer, waited = await self.worker.run(partial(answering, body, request_id))
+        except Refusal as refusal:
+            answer = refusing(refusal, request_id)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
-        else:
-            content_type = request.headers.get("content-type", "")
-            loop = asyncio.get_running_loop()
-            answer = await loop.run_in_executor(
-                self.worker, self.service.answer, body, content_type, request_id
-            )
-        latency = (time.perf_counter() - started) * 1000
+        finally:
+            self.in_flight -= 1
+        seconds = time.perf_counter() - started
         self.requests += 1
         self.errors += answer.status >= 400
+        self.metrics.count(protocol, answer.status, answer.rows, seconds, waited)
         if self.capture:
             client = request.headers.get("x-client-id", "")[:200]
-            self.capture.put(_captured(request_id, at, latency, client, answer, len(body)))
-        return Response(
-            answer.body, answer.status, {"x-request-id": request_id}, "application/json"
-        )
+            self.capture.put(_captured(request_id, at, seconds * 1000, client, answer, len(body)))
+        headers = {"x-request-id": request_id, **answer.headers}
+        return Response(answer.body, answer.status, headers, "application/json")
 
     async def _body(self, request: Request) -> bytes:
         """The whole body; of one that is too large nothing is kept."""
         size, chunks = 0, []
-        async for chunk in request.stream():
-            size += len(chunk)
-            # Read on, so that the client comes to the end and sees the answer.
-            if size <= self.most_body:
-                chunks.append(chunk)
-            elif chunks:
-                chunks.clear()
+        try:
+            async with asyncio.timeout(self.body_timeout):
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    # Read on, so that the client comes to the end and sees the answer.
+                    if size <= self.most_body:
+                        chunks.append(chunk)
+                    elif chunks:
+                        chunks.clear()
+        except TimeoutError as error:
+            raise SlowBody(
+                f"The body did not arrive within {self.body_timeout:g} s: {size:,} bytes did."
+            ) from error
         if size > self.most_body:
             raise TooLarge(
                 f"The body has {size:,} bytes and the server takes {self.most_body:,}.",
@@ -120,8 +171,40 @@ class Server:
         return b"".join(chunks)
 
     async def ping(self, request: Request) -> Response:
-        """That the model is loaded and the server answers."""
+        """That the model is loaded and the server answers, whatever the model does."""
         return Response("\n", media_type="application/json")
+
+    def unready(self) -> str:
+        """Why no request should be sent here now; empty if one may be."""
+        if self.draining:
+            return "The server ends what is in work and stops."
+        return str(self.worker.refusal() or "")
+
+    async def readyz(self, request: Request) -> Response:
+        """Whether a request sent now would be answered."""
+        if reason := self.unready():
+            return JSONResponse({"error_code": "NOT_READY", "message": reason}, 503)
+        return Response("\n", media_type="application/json")
+
+    async def scraped(self, request: Request) -> Response:
+        """Counts for Prometheus."""
+        if self.capture:
+            self.capture.hurry()
+        text, content_type = self.metrics.text(request.headers.get("accept", ""))
+        return Response(text, headers={"content-type": content_type})
+
+    def _state(self) -> dict[str, float]:
+        """What `metrics` looks up."""
+        found: dict[str, float] = {
+            "requests_in_flight": self.in_flight,
+            "requests_waiting": self.worker.waiting,
+            "ready": not self.unready(),
+        }
+        if self.capture:
+            found["capture_pending"] = self.capture.waiting
+            found["capture_written_total"] = self.capture.written
+            found["capture_dropped_total"] = self.capture.dropped
+        return found
 
     async def version(self, request: Request) -> Response:
         """The version of MLflow whose protocol this is, as text."""

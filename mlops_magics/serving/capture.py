@@ -114,12 +114,17 @@ class Capture:
         self._wake.set()
         self._thread.join(timeout)
 
+    @property
+    def waiting(self) -> int:
+        """How many are still to be written."""
+        return self._unsettled
+
     def state(self) -> dict[str, Any]:
         """How it goes, for whoever asks the server."""
         return {
             "file": str(self.path),
             "written": self.written,
-            "waiting": self._unsettled,
+            "waiting": self.waiting,
             "dropped": self.dropped,
             "error": self.error,
         }

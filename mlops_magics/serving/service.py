@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,8 @@ class Answer:
         The input columns of a request that was answered.
     outputs : str
         JSON: one prediction a row; for probabilities the most probable class.
+    headers : mapping
+        What goes into the head of the answer beside what every answer has there.
     """
 
     status: int
@@ -42,6 +44,7 @@ class Answer:
     columns: Mapping[str, Sequence[Any]] | pd.DataFrame | None = None
     outputs: str = ""
     error: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Service:
@@ -154,4 +157,6 @@ class Service:
 def refused(refusal: Refusal, request_id: str) -> Answer:
     """A refusal as an answer: MLflow's form of an error, and the request's id."""
     content = {"error_code": refusal.code, "message": str(refusal), "request_id": request_id}
-    return Answer(refusal.status, json.dumps(content).encode(), error=str(refusal))
+    return Answer(
+        refusal.status, json.dumps(content).encode(), error=str(refusal), headers=refusal.headers
+    )

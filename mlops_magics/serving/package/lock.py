@@ -13,7 +13,15 @@ from mlops_magics.errors import BadData
 from mlops_magics.evidence.installed import public
 
 #: What the server itself imports; scikit-learn and its like come with the model.
-SERVER = ("starlette", "uvicorn", "httptools", "numpy", "pandas", "PyYAML")
+SERVER = (
+    "starlette",
+    "uvicorn",
+    "httptools",
+    "prometheus_client",
+    "numpy",
+    "pandas",
+    "PyYAML",
+)
 #: Makes uvicorn faster where it is installed.
 FASTER = ("uvloop",)
 
