@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from mlops_magics import flavors
 from mlops_magics.errors import MlopsError, WrongUsage
 from mlops_magics.flavors import trust
-from mlops_magics.serving import manifest
+from mlops_magics.serving import logs, manifest
 from mlops_magics.serving.guard import LOCAL, Guard, is_loopback
 
 if TYPE_CHECKING:
@@ -58,6 +58,12 @@ def arguments() -> argparse.ArgumentParser:
         help="seconds in which a request must be answered (504), and a body have arrived (408)",
     )
     parser.add_argument(
+        "--log-format",
+        choices=logs.FORMATS,
+        default="text",
+        help="json: every line of the log is one object, and each request has a line",
+    )
+    parser.add_argument(
         "--allowed-host", action="append", default=[], help="a further name to answer to"
     )
     parser.add_argument(
@@ -74,9 +80,7 @@ def arguments() -> argparse.ArgumentParser:
 def main(given: Sequence[str] | None = None) -> int:
     """Serve; returns the exit code."""
     options = arguments().parse_args(given)
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    logs.set_up(options.log_format)
     try:
         return _replay(options.folder) if options.replay else _serve(options)
     except MlopsError as error:
@@ -119,6 +123,7 @@ def _serve(options: argparse.Namespace) -> int:
         most_waiting=options.max_queue,
         timeout=options.timeout,
         body_timeout=options.timeout,
+        logs_requests=options.log_format == "json",
     )
     hosts = [*LOCAL, options.host, *options.allowed_host] if local or options.allowed_host else []
     host, port = listening.getsockname()[:2]

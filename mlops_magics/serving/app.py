@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mlops_magics.errors import did_you_mean
+from mlops_magics.serving import logs, tracing
 from mlops_magics.serving.capture import Capture, Captured
 from mlops_magics.serving.metrics import Metrics
 from mlops_magics.serving.refusals import Refusal, SlowBody, TooLarge
@@ -53,6 +54,8 @@ class Server:
         Requests that may wait for the model; the next is refused at once.
     timeout, body_timeout : float
         Seconds in which the model must have answered, and before that the body have arrived.
+    logs_requests : bool
+        Whether each request has a line in the log.
     """
 
     def __init__(
@@ -65,12 +68,14 @@ class Server:
         most_waiting: int = MOST_WAITING,
         timeout: float = TIMEOUT,
         body_timeout: float = BODY_TIMEOUT,
+        logs_requests: bool = False,
     ) -> None:
         self.service = service
         self.about = dict(about)
         self.capture = capture
         self.most_body = most_body
         self.body_timeout = body_timeout
+        self.logs_requests = logs_requests
         self.started = time.time()
         self.requests = 0
         self.errors = 0
@@ -124,6 +129,7 @@ class Server:
         """One request for predictions, in whatever protocol: read, answered, counted, captured."""
         at, started = time.time_ns() // 1000, time.perf_counter()
         request_id = os.urandom(16).hex()
+        trace = tracing.of(request.headers.getlist("traceparent"), request_id)
         body, waited = b"", None
         self.in_flight += 1
         try:
@@ -141,10 +147,26 @@ class Server:
         self.requests += 1
         self.errors += answer.status >= 400
         self.metrics.count(protocol, answer.status, answer.rows, seconds, waited)
+        client = request.headers.get("x-client-id", "")[:200]
         if self.capture:
-            client = request.headers.get("x-client-id", "")[:200]
             self.capture.put(_captured(request_id, at, seconds * 1000, client, answer, len(body)))
-        headers = {"x-request-id": request_id, **answer.headers}
+        if self.logs_requests:
+            logs.request(
+                {
+                    "request_id": request_id,
+                    "trace_id": trace.trace_id,
+                    "span_id": trace.span_id,
+                    "parent_id": trace.parent_id,
+                    "protocol": protocol,
+                    "model": self.about.get("model", ""),
+                    "status": answer.status,
+                    "rows": answer.rows,
+                    "latency_ms": round(seconds * 1000, 3),
+                    "client": client or (request.client.host if request.client else ""),
+                    "error": answer.error,
+                }
+            )
+        headers = {"x-request-id": request_id, "traceparent": trace.header, **answer.headers}
         return Response(answer.body, answer.status, headers, "application/json")
 
     async def _body(self, request: Request) -> bytes:
