@@ -16,8 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mlops_magics.errors import did_you_mean
-from mlops_magics.serving import logs, tracing
+from mlops_magics.serving import logs, problems, tracing, v2
 from mlops_magics.serving.capture import Capture, Captured
 from mlops_magics.serving.metrics import Metrics
 from mlops_magics.serving.refusals import Refusal, SlowBody, TooLarge
@@ -38,6 +37,9 @@ PATHS = (
     "/metrics",
     "/version",
     "/metadata",
+    "/v2",
+    "/v2/health/live",
+    "/v2/health/ready",
 )
 
 
@@ -96,6 +98,7 @@ class Server:
             Route("/metrics", self.scraped),
             Route("/version", self.version),
             Route("/metadata", self.metadata),
+            *v2.Routes(self).routes(),
         ]
         return Starlette(
             routes=routes, lifespan=self._lifespan, exception_handlers={HTTPException: _problem}
@@ -117,9 +120,9 @@ class Server:
         def answer(body: bytes, request_id: str) -> Answer:
             return self.service.answer(body, content_type, request_id)
 
-        return await self._predicted(request, "mlflow", answer, refused)
+        return await self.predicted(request, "mlflow", answer, refused)
 
-    async def _predicted(
+    async def predicted(
         self,
         request: Request,
         protocol: str,
@@ -166,8 +169,13 @@ class Server:
                     "error": answer.error,
                 }
             )
-        headers = {"x-request-id": request_id, "traceparent": trace.header, **answer.headers}
-        return Response(answer.body, answer.status, headers, "application/json")
+        headers = {
+            "content-type": "application/json",
+            "x-request-id": request_id,
+            "traceparent": trace.header,
+            **answer.headers,
+        }
+        return Response(answer.body, answer.status, headers)
 
     async def _body(self, request: Request) -> bytes:
         """The whole body; of one that is too large nothing is kept."""
@@ -273,17 +281,4 @@ def _captured(
 
 
 async def _problem(request: Request, error: Exception) -> Response:
-    """Whatever the routes do not answer, in the same form as other errors."""
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    path = request.url.path
-    if status == 404:
-        code, message = "NOT_FOUND", f"There is no {path[:100]!r}. {did_you_mean(path, PATHS)}"
-    elif status == 405:
-        allowed = (getattr(error, "headers", None) or {}).get("Allow", "")
-        code = "METHOD_NOT_ALLOWED"
-        message = f"{path} does not take {request.method}. Use {allowed}."
-    else:
-        code, message = "ERROR", str(getattr(error, "detail", error))
-    return JSONResponse(
-        {"error_code": code, "message": message}, status, getattr(error, "headers", None)
-    )
+    return problems.answered(request, error, PATHS)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
+
 from mlops_magics.flavors.predictors import Input
 from mlops_magics.serving import loose, tables
 from mlops_magics.serving.refusals import BadRequest, UnsupportedType, shown
@@ -38,6 +40,13 @@ class Query:
     columns: Mapping[str, Sequence[Any]] | None = None
     absent: tuple[str, ...] = field(default=())
 
+    @property
+    def kept(self) -> Mapping[str, Sequence[Any]] | pd.DataFrame | None:
+        """The input columns for capture, as they came or else as they were read."""
+        if self.columns is None and isinstance(self.data, pd.DataFrame):
+            return self.data
+        return self.columns
+
 
 def read(body: bytes, content_type: str, inputs: Sequence[Input]) -> Query:
     """Read a body.
@@ -57,16 +66,30 @@ def read(body: bytes, content_type: str, inputs: Sequence[Input]) -> Query:
         If its type is neither JSON nor CSV.
     """
     kind = _kind(content_type)
-    named = bool(inputs) and all(i.name is not None and i.shape is None for i in inputs)
     if kind == "text/csv":
         text = _decoded(body)
-        table = tables.from_csv(text, inputs) if named else loose.from_csv(text, inputs)
+        table = tables.from_csv(text, inputs) if named(inputs) else loose.from_csv(text, inputs)
         return Query(*table)
-    form, value, params = _parsed(body)
-    table = tables.from_json(form, value, inputs) if named else loose.from_json(form, value, inputs)
-    query = Query(*table)
+    return formed(*_parsed(body), inputs)
+
+
+def formed(form: str, value: Any, params: Any, inputs: Sequence[Input]) -> Query:
+    """A query from data in one of `FORMS`, however it came.
+
+    Raises
+    ------
+    BadRequest
+        If it does not fit the signature.
+    """
+    read = tables.from_json if named(inputs) else loose.from_json
+    query = Query(*read(form, value, inputs))
     query.params = params
     return query
+
+
+def named(inputs: Sequence[Input]) -> bool:
+    """Whether the model takes columns by name."""
+    return bool(inputs) and all(i.name is not None and i.shape is None for i in inputs)
 
 
 def _kind(content_type: str) -> str:
@@ -95,15 +118,26 @@ def _decoded(body: bytes) -> str:
         raise BadRequest(f"The body is not UTF-8: byte {error.start} can't be read.") from error
 
 
-def _parsed(body: bytes) -> tuple[str, Any, Any]:
+def parsed(body: bytes) -> Any:
+    """What the JSON of a body says.
+
+    Raises
+    ------
+    BadRequest
+        If it is no JSON.
+    """
     try:
-        content = json.loads(_decoded(body))
+        return json.loads(_decoded(body))
     except json.JSONDecodeError as error:
         raise BadRequest(
             f"The body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         ) from error
     except (ValueError, RecursionError) as error:  # a number or a nesting beyond all bounds
         raise BadRequest("The body is not JSON that can be read here.") from error
+
+
+def _parsed(body: bytes) -> tuple[str, Any, Any]:
+    content = parsed(body)
     wanted = f"Send an object with one of {', '.join(FORMS)}."
     if not isinstance(content, dict):
         raise BadRequest(f"The body is {_article(content)}, not an object.", wanted)

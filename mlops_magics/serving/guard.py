@@ -20,7 +20,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 #: Asked by whatever watches over a container; they tell nothing but that the server is there.
-OPEN_PATHS = ("/ping", "/health", "/livez", "/readyz")
+OPEN_PATHS = ("/ping", "/health", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready")
 
 
 def is_loopback(host: str) -> bool:

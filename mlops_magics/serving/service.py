@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,35 +64,38 @@ class Service:
 
     def answer(self, body: bytes, content_type: str, request_id: str) -> Answer:
         """Answer a request; never raises."""
-        try:
-            return self._answered(body, content_type)
-        except Refusal as refusal:
-            if refusal.status >= 500:
-                log.exception("Request %s: %s", request_id, refusal)
-            return refused(refusal, request_id)
-        except Exception:
-            log.exception("Request %s failed", request_id)
-            return refused(ModelFailed("The server failed to answer."), request_id)
+        return guarded(lambda: self._answered(body, content_type), refused, request_id)
 
     def _answered(self, body: bytes, content_type: str) -> Answer:
         predictor = self.predictor
         query = bodies.read(body, content_type, predictor.columns)
         method = parameters.method(query.params, predictor.parameters, self.has_probabilities)
         params = parameters.values(query.params, predictor.parameters)
-        raw = self._ask(query, method, params)
+        raw = self.ask(query, method, params)
         predictions = encode(raw)
-        columns: Mapping[str, Sequence[Any]] | pd.DataFrame | None = query.columns
-        if columns is None and isinstance(query.data, pd.DataFrame):
-            columns = query.data
         if method == "predict":
             text, outputs = f'{{"predictions":{predictions}}}', predictions
         else:
             classes = predictor.classes or ()
             text = f'{{"predictions":{predictions},"classes":{encode(list(classes))}}}'
-            outputs = encode([classes[i] for i in np.asarray(raw).argmax(axis=1)])
-        return Answer(200, text.encode(), query.rows, columns, outputs)
+            outputs = self.most_probable(raw)
+        return Answer(200, text.encode(), query.rows, query.kept, outputs)
 
-    def _ask(self, query: bodies.Query, method: str, params: Mapping[str, Any]) -> Any:
+    def most_probable(self, probabilities: Any) -> str:
+        """JSON: of each row the class that is most probable."""
+        classes = self.predictor.classes or ()
+        return encode([classes[i] for i in np.asarray(probabilities).argmax(axis=1)])
+
+    def ask(self, query: bodies.Query, method: str, params: Mapping[str, Any]) -> Any:
+        """What the model returns.
+
+        Raises
+        ------
+        BadRequest
+            If the model does not take this and still takes its example.
+        ModelFailed
+            If it fails otherwise.
+        """
         try:
             if method == "predict_proba":
                 return self.predictor.predict_proba(query.data)
@@ -152,6 +155,21 @@ class Service:
             }
             for i in self.predictor.columns
         ]
+
+
+def guarded(
+    answering: Callable[[], Answer], refusing: Callable[[Refusal, str], Answer], request_id: str
+) -> Answer:
+    """The answer, or in the protocol's own form a refusal; what is our fault is logged."""
+    try:
+        return answering()
+    except Refusal as refusal:
+        if refusal.status >= 500:
+            log.exception("Request %s: %s", request_id, refusal)
+        return refusing(refusal, request_id)
+    except Exception:
+        log.exception("Request %s failed", request_id)
+        return refusing(ModelFailed("The server failed to answer."), request_id)
 
 
 def refused(refusal: Refusal, request_id: str) -> Answer:
