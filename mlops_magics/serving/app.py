@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mlops_magics.serving import logs, problems, tracing, v2
+from mlops_magics.serving import descriptions, logs, problems, tracing, v2
 from mlops_magics.serving.capture import Capture, Captured
 from mlops_magics.serving.metrics import Metrics
 from mlops_magics.serving.refusals import Refusal, SlowBody, TooLarge
@@ -37,6 +37,8 @@ PATHS = (
     "/metrics",
     "/version",
     "/metadata",
+    "/openapi.json",
+    "/docs",
     "/v2",
     "/v2/health/live",
     "/v2/health/ready",
@@ -99,6 +101,7 @@ class Server:
             Route("/version", self.version),
             Route("/metadata", self.metadata),
             *v2.Routes(self).routes(),
+            *descriptions.Routes(self).routes(),
         ]
         return Starlette(
             routes=routes, lifespan=self._lifespan, exception_handlers={HTTPException: _problem}

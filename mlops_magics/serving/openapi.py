@@ -1,0 +1,250 @@
+"""``/openapi.json``: the server as OpenAPI 3.1 describes it, made from the model's signature."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlops_magics.flavors.predictors import Input
+from mlops_magics.serving import bodies, fitting, parameters, tensors
+from mlops_magics.serving.service import Service
+
+Schema = dict[str, Any]
+
+_TYPES: Mapping[str, Schema] = {
+    "long": {"type": "integer", "format": "int64"},
+    "integer": {"type": "integer", "format": "int32"},
+    "double": {"type": "number", "format": "double"},
+    "float": {"type": "number", "format": "float"},
+    "boolean": {"type": "boolean"},
+    "string": {"type": "string"},
+    "datetime": {"type": "string", "description": "ISO 8601, without a time zone"},
+    "binary": {"type": "string", "contentEncoding": "base64"},
+}
+_REFUSED = {
+    "400": "The request does not fit; a sentence says what.",
+    "408": "The body did not arrive in time.",
+    "413": "The body is too large.",
+    "415": "The content type is not read.",
+    "500": "The model failed.",
+    "503": "Too much is in work; ask again.",
+    "504": "The model did not answer in time.",
+}
+_ASKED = {
+    "/ping": "Whether the model is loaded.",
+    "/health": "The same.",
+    "/livez": "Whether the process answers.",
+    "/readyz": "Whether a request sent now would be answered; 503 if not.",
+    "/metrics": "Counts for Prometheus.",
+    "/version": "The version of MLflow whose protocol this is.",
+    "/metadata": "What is served, its signature, and how capture goes.",
+    "/v2": "The server, by the Open Inference Protocol.",
+    "/v2/health/live": "As /livez.",
+    "/v2/health/ready": "As /readyz.",
+}
+
+
+def described(service: Service, about: Mapping[str, Any]) -> Schema:
+    """The whole description.
+
+    Parameters
+    ----------
+    about : mapping
+        As `Server` has it.
+    """
+    model = str(about.get("model", ""))
+    name, _, version = model.rpartition("/")
+    predictor = service.predictor
+    paths: Schema = {
+        "/invocations": {
+            "post": _operation(
+                "Predictions, by MLflow's scoring protocol.",
+                {
+                    "application/json": _with_example(
+                        _ref("Request"), json.loads(service.example) if service.example else None
+                    ),
+                    "text/csv": {"schema": {"type": "string"}},
+                },
+                "Predictions",
+                "Error",
+            )
+        },
+        **{path: {"get": _told(summary)} for path, summary in _ASKED.items()},
+        f"/v2/models/{name}": {"get": _told("The model's inputs and outputs.")},
+        f"/v2/models/{name}/infer": {
+            "post": _operation(
+                "Predictions, by the Open Inference Protocol.",
+                {"application/json": _with_example(_ref("Tensors"), inferred(service))},
+                "Tensors",
+                "TensorError",
+                less=("415",),
+            )
+        },
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": name or "model",
+            "version": version or "0",
+            "description": f"{predictor.description or 'A model'}, served by mlops_magics.",
+        },
+        "paths": paths,
+        "security": [{}, {"token": []}],
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": {
+                "Row": row(predictor.columns),
+                "Request": _request(service),
+                "Predictions": _predictions(service),
+                "Error": {
+                    "type": "object",
+                    "required": ["error_code", "message"],
+                    "properties": {
+                        k: {"type": "string"} for k in ("error_code", "message", "request_id")
+                    },
+                },
+                "Tensors": _tensors(),
+                "TensorError": {
+                    "type": "object",
+                    "required": ["error"],
+                    "properties": {"error": {"type": "string"}},
+                },
+            },
+        },
+    }
+
+
+def row(inputs: Sequence[Input]) -> Schema:
+    """One row as an object; of a model without named columns, anything."""
+    if not bodies.named(inputs):
+        return {"type": "object"}
+    return {
+        "type": "object",
+        "required": [i.name for i in inputs if i.required],
+        "properties": {str(i.name): _value(i) for i in inputs},
+    }
+
+
+def inferred(service: Service) -> Any:
+    """The example as tensors; ``None`` where it is not a table that has a value everywhere."""
+    content = json.loads(service.example) if service.example else {}
+    table, inputs = content.get("dataframe_split"), service.predictor.columns
+    if table is None or not bodies.named(inputs):
+        return None
+    columns = dict(zip(table["columns"], zip(*table["data"], strict=True), strict=True))
+    return {
+        "inputs": [
+            {
+                "name": i.name,
+                "shape": [len(table["data"])],
+                "datatype": fitting.DATATYPES.get(i.type, tensors.BYTES),
+                "data": list(columns[i.name]),
+            }
+            for i in inputs
+            if i.name in columns
+        ]
+    }
+
+
+def _value(column: Input) -> Schema:
+    schema = dict(_TYPES.get(column.type, {}))
+    if not column.required and "type" in schema:
+        schema["type"] = [schema["type"], "null"]
+    return schema
+
+
+def _request(service: Service) -> Schema:
+    inputs = service.predictor.columns
+    rows = {"type": "array", "items": _ref("Row")}
+    whole: Schema = rows if bodies.named(inputs) else {}
+    split = {
+        "type": "object",
+        "required": ["data"],
+        "properties": {
+            "columns": {"type": "array"},
+            "index": {"type": "array"},
+            "data": {"type": "array"},
+        },
+    }
+    forms = {"dataframe_split": split, "dataframe_records": rows, "instances": whole, "inputs": {}}
+    return {
+        "type": "object",
+        "properties": {**forms, "params": _params(service)},
+        "oneOf": [{"required": [form]} for form in forms],
+    }
+
+
+def _params(service: Service) -> Schema:
+    found: Schema = {}
+    for one in service.predictor.parameters:
+        found[one.name] = {"default": one.default}
+        if not isinstance(one.default, list):
+            found[one.name] |= _TYPES.get(one.type, {})
+    if service.has_probabilities:
+        methods = {"type": "string", "enum": list(parameters.METHODS), "default": "predict"}
+        found.setdefault(parameters.METHOD, methods)
+    return {"type": "object", "properties": found}
+
+
+def _predictions(service: Service) -> Schema:
+    properties: Schema = {"predictions": {"type": "array"}}
+    if service.has_probabilities:
+        properties["classes"] = {"type": "array", "description": "In the order of probabilities."}
+    return {"type": "object", "required": ["predictions"], "properties": properties}
+
+
+def _tensors() -> Schema:
+    tensor = {
+        "type": "object",
+        "required": ["name", "shape", "datatype"],
+        "properties": {
+            "name": {"type": "string"},
+            "shape": {"type": "array", "items": {"type": "integer"}},
+            "datatype": {"type": "string", "enum": [*tensors.TYPES, tensors.BYTES]},
+            "data": {"type": "array"},
+            "parameters": {"type": "object"},
+        },
+    }
+    return {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string"},
+            "parameters": {"type": "object"},
+            "inputs": {"type": "array", "items": tensor},
+            # In a request the names are enough.
+            "outputs": {"type": "array", "items": {**tensor, "required": ["name"]}},
+        },
+    }
+
+
+def _operation(
+    summary: str, content: Schema, answer: str, error: str, less: Sequence[str] = ()
+) -> Schema:
+    refused = {
+        status: {"description": words, "content": _json(_ref(error))}
+        for status, words in _REFUSED.items()
+        if status not in less
+    }
+    answered = {"description": "Predictions.", "content": _json(_ref(answer))}
+    return {
+        "summary": summary,
+        "requestBody": {"required": True, "content": content},
+        "responses": {"200": answered, **refused},
+    }
+
+
+def _told(summary: str) -> Schema:
+    return {"summary": summary, "responses": {"200": {"description": summary}}}
+
+
+def _with_example(schema: Schema, example: Any) -> Schema:
+    return {"schema": schema} if example is None else {"schema": schema, "example": example}
+
+
+def _json(schema: Schema) -> Schema:
+    return {"application/json": {"schema": schema}}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
