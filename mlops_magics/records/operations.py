@@ -12,7 +12,16 @@ from mlops_magics.records.verdicts import GoalResult
 
 @dataclass(frozen=True, kw_only=True)
 class Package(Record):
-    """A version made ready to run elsewhere; ``size`` in bytes."""
+    """A version made ready to run elsewhere; ``size`` in bytes.
+
+    Attributes
+    ----------
+    kind : str
+        ``folder`` or ``onnx``.
+    measured : mapping
+        Of a graph: ``parity`` and ``int8`` (rows, ``labels_equal``, ``largest``, ``mean``),
+        ``size`` in bytes and ``latency`` of one row, each ``before`` and ``after``.
+    """
 
     model: str
     kind: str
@@ -22,6 +31,7 @@ class Package(Record):
     files: tuple[str, ...] = ()
     run_id: str = ""
     replayed: bool = False
+    measured: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,8 @@ class Manifest:
         The runs of `train` and of `package`.
     files : mapping
         Each file's sha256.
+    measured : mapping
+        What was measured when it was made, times among it: here, as no digest would hold them.
     """
 
     model: str
@@ -45,6 +47,7 @@ class Manifest:
     python: str = ""
     server: str = ""
     warnings: tuple[str, ...] = field(default=())
+    measured: Mapping[str, Any] = field(default_factory=dict)
     format: int = 1
 
     def write(self, folder: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_magics import evidence, records, settings, store, targets
-from mlops_magics.errors import BadData, MlopsError, StepFailed
+from mlops_magics.errors import BadData, MlopsError, StepFailed, WrongUsage
 from mlops_magics.records import Deployment, Package, Prediction
 from mlops_magics.verbs import packaging
 from mlops_magics.verbs.declaration import Data, DeploymentName, Model, verb
@@ -191,6 +191,11 @@ def _packaged(model: Any) -> Package:
             return packaging.package(version.ref)
         log.info("%s is packaged already, in %s", version.ref, place)
     made = manifest.checked(place)
+    if not (place / manifest.MODEL).is_dir():
+        raise WrongUsage(
+            f"{place} is an ONNX graph with a runner, which holds no server.",
+            f"Deploy {made.model}, or package it --as folder.",
+        )
     return packaging.record_of(made, place, replayed=manifest.answers(place) is not None)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlops_magics import records, settings, store
 from mlops_magics.errors import WrongUsage
 from mlops_magics.records import Package
+from mlops_magics.verbs import edge
 from mlops_magics.verbs.declaration import Model, verb
 from mlops_magics.verbs.steps import step
 
@@ -19,12 +21,22 @@ if TYPE_CHECKING:
 
 
 @verb()
-def package(model: Model, *, as_: Literal["folder"] = "folder", output: str = "") -> Package:
+def package(
+    model: Model,
+    *,
+    as_: Literal["folder", "onnx"] = "folder",
+    quantise: Literal["", "int8"] = "",
+    output: str = "",
+) -> Package:
     """Put a model, its exact requirements and its server into one folder that runs anywhere.
 
     The folder needs no MLflow for scikit-learn models, and holds a Dockerfile. Before it is
     called done, its own server answers the input example in a fresh process that has only the
     locked packages, and the answers must be the model's.
+
+    As ``onnx`` it is for small machines: an ONNX graph, its signature and a runner of one file,
+    which need onnxruntime and numpy only. The graph must answer as the model does on all rows of
+    the recorded dataset: the same labels, probabilities within 1e-5.
 
     Parameters
     ----------
@@ -32,6 +44,9 @@ def package(model: Model, *, as_: Literal["folder"] = "folder", output: str = ""
         The version, for example ``credit@champion``.
     as_ : str
         The form of the package.
+    quantise : str, optional
+        With ``onnx``: weights in eight bits, for networks. It changes answers: how many, the
+        record tells; with less than 99 % equal labels it is refused.
     output : path, optional
         Where it is to be; a package that is there is replaced. By default the project's state
         folder.
@@ -45,17 +60,21 @@ def package(model: Model, *, as_: Literal["folder"] = "folder", output: str = ""
     UnknownName
         If there is no such version.
     WrongUsage
-        If something that is no package is in the way.
+        If something that is no package is in the way, or a folder is to be quantised.
+    BadData
+        If a part of the model can't be converted to ONNX; names it.
+    MissingExtra
+        If what converts it is not installed.
     StepFailed
-        If the packaged server does not answer as the model does.
+        If what is packaged does not answer as the model does.
     """
+    if quantise and as_ != "onnx":
+        raise WrongUsage("Only an ONNX graph is quantised.", "Add --as onnx.")
     version = store.versions.resolve(reference(model))
-    place = Path(output).expanduser().absolute() if output else default_place(version)
-    arguments = {"model": version.ref, "as": as_, "output": output}
+    place = Path(output).expanduser().absolute() if output else default_place(version, as_)
+    arguments = {"model": version.ref, "as": as_, "quantise": quantise, "output": output}
     follows = [version.run_id]
     with step("package", experiment=version.name, arguments=arguments, follows=follows) as current:
-        from mlops_magics.serving.package import assembling
-
         about = {
             "model": version.ref,
             "run_id": version.run_id,
@@ -64,10 +83,18 @@ def package(model: Model, *, as_: Literal["folder"] = "folder", output: str = ""
             "created": records.now(),
         }
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        made, replayed = assembling.assemble(
-            store.versions.local_path(version), place, about, python
-        )
-        record = record_of(made, place, replayed=replayed)
+        path = store.versions.local_path(version)
+        replayed, notes = True, tuple[str, ...]()
+        if as_ == "onnx":
+            from mlops_magics.serving.package import bundling
+
+            rows, notes = edge.reference(version, path)
+            made = bundling.bundle(path, place, about, python, rows, quantise)
+        else:
+            from mlops_magics.serving.package import assembling
+
+            made, replayed = assembling.assemble(path, place, about, python)
+        record = record_of(made, place, replayed=replayed, kind=as_, notes=notes)
         current.tags({"mlops.model": version.ref, "mlops.package.digest": made.digest})
         current.json("package.json", dataclasses.asdict(made))
         current.file(place / "requirements.txt", "package")
@@ -96,23 +123,27 @@ def reference(model: Any) -> str:
     )
 
 
-def default_place(version: Version) -> Path:
+def default_place(version: Version, kind: str = "folder") -> Path:
     """Where a version's package is, if nobody says otherwise."""
-    return settings.load().state / "packages" / f"{version.name}-{version.number}"
+    name = f"{version.name}-{version.number}" + ("" if kind == "folder" else f"-{kind}")
+    return settings.load().state / "packages" / name
 
 
-def record_of(made: Manifest, place: Path, *, replayed: bool) -> Package:
+def record_of(
+    made: Manifest, place: Path, *, replayed: bool, kind: str = "folder", notes: Sequence[str] = ()
+) -> Package:
     """The record of a package that is in place."""
     sizes = [(place / name).stat().st_size for name in made.files]
-    notes = () if replayed else ("There was no input example to replay.",)
+    unproven = () if replayed else ("There was no input example to replay.",)
     return Package(
         model=made.model,
-        kind="folder",
+        kind=kind,
         path=str(place),
         digest=made.digest,
         size=sum(sizes),
         files=tuple(sorted(made.files)),
         run_id=made.package_run_id,
         replayed=replayed,
-        warnings=(*made.warnings, *notes),
+        measured=made.measured,
+        warnings=(*made.warnings, *unproven, *notes),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from mlops_magics.doors.views import used
+from mlops_magics.doors.views import graphs, used
 from mlops_magics.doors.views.card import (
     Bars,
     Card,
@@ -166,6 +166,7 @@ def package(record: Package) -> Card:
         "content": short(record.digest),
         "files": len(record.files),
         "replayed": "on the input example, same answers" if record.replayed else "not replayed",
+        **graphs.facts(record.measured),
     }
     return Card(
         "Package",
@@ -173,7 +174,7 @@ def package(record: Package) -> Card:
         Status("replayed", "good") if record.replayed else Status("not replayed", "warn"),
         "",
         facts,
-        (),
+        graphs.tables(record.measured),
         record.warnings,
         f"run {record.run_id}",
     )

@@ -60,11 +60,7 @@ def assemble(
     StepFailed
         If the packaged server does not answer as the model does.
     """
-    if target.exists() and not (target / manifest.FILE).is_file():
-        raise WrongUsage(
-            f"{target} exists and is no package, so it is not replaced.", "Choose another --output."
-        )
-    with _aside(target) as folder:
+    with aside(target) as folder:
         shutil.copytree(
             model, folder / manifest.MODEL, ignore=shutil.ignore_patterns("__pycache__")
         )
@@ -93,14 +89,23 @@ def assemble(
             warnings=tuple(locked.notes),
         )
         made.write(folder)
-        for path in folder.rglob("*"):  # whoever runs it in a container can read it
-            path.chmod(0o755 if path.is_dir() else 0o644)
+        readable(folder)
     return made, replayed
 
 
 @contextmanager
-def _aside(target: Path) -> Iterator[Path]:
-    """A folder beside `target` that takes its place when all went well."""
+def aside(target: Path) -> Iterator[Path]:
+    """A folder beside `target` that takes its place when all went well.
+
+    Raises
+    ------
+    WrongUsage
+        If something that is no package is in the way.
+    """
+    if target.exists() and not (target / manifest.FILE).is_file():
+        raise WrongUsage(
+            f"{target} exists and is no package, so it is not replaced.", "Choose another --output."
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
@@ -114,6 +119,12 @@ def _aside(target: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def readable(folder: Path) -> None:
+    """Let whoever runs it in a container read it."""
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _copy_server(folder: Path) -> None:
@@ -168,21 +179,21 @@ def _unused(meta: flavors.ModelFolder) -> set[str]:
 def _write_example(folder: Path, meta: flavors.ModelFolder, service: Service) -> bool:
     """The input example and what the model answers to it here; whether there is one."""
     example = meta.example
-    body = _body(example) if example is not None and example.is_file() else b""
-    if not body:
+    request = body(example) if example is not None and example.is_file() else b""
+    if not request:
         return False
-    answer = service.answer(body, "application/json", "package")
+    answer = service.answer(request, "application/json", "package")
     if answer.status != 200:
         raise StepFailed(
             f"The model does not answer its own input example: {answer.error}",
             "Train it again with an example that it can predict.",
         )
-    (folder / manifest.EXAMPLE).write_bytes(body)
+    (folder / manifest.EXAMPLE).write_bytes(request)
     (folder / manifest.ANSWERS).write_bytes(answer.body + b"\n")
     return True
 
 
-def _body(example: Path) -> bytes:
+def body(example: Path) -> bytes:
     """The example as a request: MLflow writes that beside it."""
     request = example.with_name("serving_input_example.json")
     if request.is_file():

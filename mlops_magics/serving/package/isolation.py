@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -38,14 +38,17 @@ class Replayed:
     missing: str = ""
 
 
-def replay(package: Path, names: Iterable[str]) -> Replayed:
-    """Let the packaged server, in a fresh process, answer the package's input example.
+def replay(package: Path, names: Iterable[str], command: Sequence[str] = ()) -> Replayed:
+    """Let what is packaged, in a fresh process, answer the package's input example.
 
     Parameters
     ----------
     names : iterable of str
         Canonical names of the packages that it may use.
+    command : sequence of str
+        What Python is to run; by default the packaged server.
     """
+    command = command or ("-m", "mlops_magics.serving", str(package), "--replay")
     with tempfile.TemporaryDirectory(prefix="mlops-replay-") as folder:
         _link(Path(folder), frozenset(names))
         environment = {
@@ -56,7 +59,7 @@ def replay(package: Path, names: Iterable[str]) -> Replayed:
         try:
             done = subprocess.run(
                 # -S: without site-packages; what is linked is all there is.
-                [sys.executable, "-S", "-m", "mlops_magics.serving", str(package), "--replay"],
+                [sys.executable, "-S", *command],
                 cwd=package,
                 env=environment,
                 stdin=subprocess.DEVNULL,
