@@ -204,6 +204,28 @@ class Doubled:
         return 2 * np.asarray(X)
 
 
+def test_dates_are_refused_by_the_name_of_their_step(credit: pd.DataFrame) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    days = pd.date_range("2024-01-01", periods=len(credit)).strftime("%Y-%m-%d")
+    X = credit[["Age"]].assign(day=days)
+    model = fitted(LogisticRegression(max_iter=500), X, credit["Status"])
+    with pytest.raises(BadData, match=r"'time day': skrub's ToDatetime can't be converted"):
+        onnx.convert(predictor(model, X))
+
+
+def test_rows_that_the_model_can_not_answer(credit: pd.DataFrame) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    X = credit[["Age", "Income"]]
+    whole = X.notna().all(axis=1)
+    asked = predictor(LogisticRegression().fit(X[whole], credit["Status"][whole]), X)
+    inputs = onnx.convert(asked).inputs
+    may_miss = onnx.missing.allowed(asked, inputs, X)
+    assert may_miss == (False, False)
+    assert len(onnx.missing.answerable(inputs, may_miss, X)) == whole.sum()
+
+
 def test_the_worst_rows_are_told(credit: pd.DataFrame) -> None:
     from sklearn.linear_model import LogisticRegression
 

@@ -12,7 +12,23 @@ if TYPE_CHECKING:
 
 def allowed(predictor: Predictor, inputs: Sequence[Field], data: Any) -> tuple[bool, ...]:
     """Of each input whether the model answers a row that has no value there: it is asked."""
-    return tuple(_answers(predictor, _without(field, data[:1])) for field in inputs)
+    row = data[:1]
+    if hasattr(data, "columns"):
+        whole = data.notna().all(axis=1).to_numpy()
+        row = data[whole][:1] if whole.any() else row
+    return tuple(_answers(predictor, _without(field, row)) for field in inputs)
+
+
+def answerable(inputs: Sequence[Field], may_miss: Sequence[bool], data: Any) -> Any:
+    """The rows that have a value wherever the model needs one.
+
+    A training that drops rows without values leaves them in the recorded data.
+    """
+    needed = [f.name for f, may in zip(inputs, may_miss, strict=True) if not may]
+    if not needed or not hasattr(data, "columns"):
+        return data
+    known = data[needed].notna().all(axis=1)
+    return data if known.all() or not known.any() else data[known]
 
 
 def _without(field: Field, row: Any) -> Any:

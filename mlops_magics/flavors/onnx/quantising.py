@@ -47,8 +47,8 @@ def int8(content: bytes) -> bytes:
         made = onnx.load(after)
     if not any(node.op_type in _QUANTISED for node in made.graph.node):
         raise BadData(
-            "The model has no weights that eight bits could hold (trees and thresholds have "
-            "none), so quantising gains nothing.",
+            "The model has no weights that eight bits could hold: only the layers of networks "
+            "have, so quantising gains nothing.",
             "Package it without --quantise.",
         )
     return bytes(made.SerializeToString(deterministic=True))

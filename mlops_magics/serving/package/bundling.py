@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -70,13 +70,18 @@ def bundle(
 
     predictor = flavors.load(model)
     converted = onnx.convert(predictor)
+    may_miss = onnx.missing.allowed(predictor, converted.inputs, reference.data)
+    rows = onnx.missing.answerable(converted.inputs, may_miss, reference.data)
+    notes = list(converted.notes)
+    if left := len(reference.data) - len(rows):
+        notes.append(f"{left:,} rows that the model can't answer were not compared: no value.")
+        reference = replace(reference, data=rows)
     content, report = _proven(predictor, converted, reference, quantise)
     before = sum(file.stat().st_size for _, file in flavors.folder.files(model))
     sizes = {"before": before, "after": len(content)}
     with assembling.aside(target) as folder:
         (folder / GRAPH).write_bytes(content)
         shutil.copyfile(Path(__file__).with_name("edge_run.py"), folder / RUNNER)
-        may_miss = onnx.missing.allowed(predictor, converted.inputs, reference.data)
         _write(folder / SIGNATURE, _signature(about["model"], converted, may_miss))
         _write(folder / PARITY, {"reference": reference.source, **report, "size": sizes})
         pins = [f"{name}=={metadata.version(name)}" for name in PACKAGES]
@@ -95,7 +100,7 @@ def bundle(
             files=files,
             python=python,
             server=assembling.VERSION,
-            warnings=converted.notes,
+            warnings=tuple(notes),
             measured={**report, "size": sizes, "latency": latency},
         )
         made.write(folder)
@@ -213,7 +218,7 @@ def _rows(data: Any, converted: Any) -> list[Any]:
 
 def _answers(predictor: Any, converted: Any, data: Any) -> list[dict[str, Any]]:
     """What the model itself answers, in the runner's form."""
-    predictions = predictor.predict(data).tolist()
+    predictions = predictor.predict(data).reshape(-1).tolist()
     if converted.task == "regression":
         return [{"prediction": float(value)} for value in predictions]
     if "probabilities" not in converted.outputs:

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 _README = Template("""\
 # $model
 
-$estimator as an ONNX graph$bits, with a runner of one file. It needs onnxruntime and numpy, which
-are there for Linux on x86-64 and on arm64.
+$estimator as an ONNX graph$bits, with a runner of one file.
+
+It needs onnxruntime and numpy, which are there for Linux on x86-64 and on arm64.
 
     pip install -r requirements.txt
     python run.py --check           # does it answer the kept example as the model did?
