@@ -58,6 +58,11 @@ def arguments() -> argparse.ArgumentParser:
         help="seconds in which a request must be answered (504), and a body have arrived (408)",
     )
     parser.add_argument(
+        "--no-batching",
+        action="store_true",
+        help="answer each request by a call of the model of its own, also those that waited",
+    )
+    parser.add_argument(
         "--log-format",
         choices=logs.FORMATS,
         default="text",
@@ -124,6 +129,7 @@ def _serve(options: argparse.Namespace) -> int:
         timeout=options.timeout,
         body_timeout=options.timeout,
         logs_requests=options.log_format == "json",
+        batching=not options.no_batching,
     )
     hosts = [*LOCAL, options.host, *options.allowed_host] if local or options.allowed_host else []
     host, port = listening.getsockname()[:2]

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -17,10 +16,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mlops_magics.serving import descriptions, logs, problems, tracing, v2
+from mlops_magics.serving.batching import Batching, Work
 from mlops_magics.serving.capture import Capture, Captured
 from mlops_magics.serving.metrics import Metrics
 from mlops_magics.serving.refusals import Refusal, SlowBody, TooLarge
-from mlops_magics.serving.service import Answer, Service, refused
+from mlops_magics.serving.service import Answer, Service, Steps, refused
 from mlops_magics.serving.worker import MOST_WAITING, TIMEOUT, Worker
 
 #: Largest body, in bytes; about a million numbers as JSON.
@@ -60,6 +60,8 @@ class Server:
         Seconds in which the model must have answered, and before that the body have arrived.
     logs_requests : bool
         Whether each request has a line in the log.
+    batching : bool
+        Whether requests that wait may be answered in one call of the model.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Server:
         timeout: float = TIMEOUT,
         body_timeout: float = BODY_TIMEOUT,
         logs_requests: bool = False,
+        batching: bool = True,
     ) -> None:
         self.service = service
         self.about = dict(about)
@@ -85,7 +88,7 @@ class Server:
         self.errors = 0
         self.in_flight = 0
         self.draining = False
-        self.worker = Worker(most_waiting, timeout)
+        self.worker = Worker(Batching(service, batching).answers, most_waiting, timeout)
         model, digest = str(about.get("model", "")), str(about.get("digest", ""))
         self.metrics = Metrics(model, digest, self._state)
 
@@ -120,16 +123,16 @@ class Server:
         """Predictions for the rows in the body."""
         content_type = request.headers.get("content-type", "")
 
-        def answer(body: bytes, request_id: str) -> Answer:
-            return self.service.answer(body, content_type, request_id)
+        def steps(body: bytes) -> Steps:
+            return self.service.steps(body, content_type)
 
-        return await self.predicted(request, "mlflow", answer, refused)
+        return await self.predicted(request, "mlflow", steps, refused)
 
     async def predicted(
         self,
         request: Request,
         protocol: str,
-        answering: Callable[[bytes, str], Answer],
+        answering: Callable[[bytes], Steps],
         refusing: Callable[[Refusal, str], Answer],
     ) -> Response:
         """One request for predictions, in whatever protocol: read, answered, counted, captured."""
@@ -142,7 +145,8 @@ class Server:
             if refusal := self.worker.refusal():  # at once, whatever would still arrive
                 raise refusal
             body = await self._body(request)
-            answer, waited = await self.worker.run(partial(answering, body, request_id))
+            work = Work(answering(body), refusing, request_id)
+            answer, waited = await self.worker.run(work, len(body))
         except Refusal as refusal:
             answer = refusing(refusal, request_id)
         except ClientDisconnect:

@@ -19,7 +19,7 @@ from mlops_magics.errors import did_you_mean
 from mlops_magics.serving import bodies, fitting, parameters, tensors
 from mlops_magics.serving.answers import encode
 from mlops_magics.serving.refusals import BadRequest, Refusal, shown
-from mlops_magics.serving.service import Answer, Service, guarded
+from mlops_magics.serving.service import Answer, Ask, Service, Steps
 
 #: Says, in requests and answers, how long the JSON before the binary data is.
 HEADER = "inference-header-content-length"
@@ -73,17 +73,14 @@ class Inference:
             "outputs": outputs,
         }
 
-    def answer(self, body: bytes, header: str | None, request_id: str) -> Answer:
-        """Answer a request; never raises.
+    def steps(self, body: bytes, header: str | None) -> Steps:
+        """Read a request, yield what it asks of the model, and make the answer of that.
 
         Parameters
         ----------
         header : str or None
             What ``Inference-Header-Content-Length`` says.
         """
-        return guarded(lambda: self._answered(body, header), refused, request_id)
-
-    def _answered(self, body: bytes, header: str | None) -> Answer:
         start, blobs = tensors.split(body, header)
         content = bodies.parsed(start)
         if not isinstance(content, dict):
@@ -100,7 +97,9 @@ class Inference:
         value = fitting.fitted(tensors.read(content.get("inputs"), blobs), columns)
         query = bodies.formed("inputs", value, params, columns)
         own = parameters.values(params, predictor.parameters)
-        raw = {one.name: self.service.ask(query, one.name, own) for one in asked}
+        raw = {}
+        for one in asked:
+            raw[one.name] = yield Ask(query, one.name, own)
         if "predict" in raw:
             outputs = encode(raw["predict"])
         else:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,8 @@ from mlops_magics.flavors.predictors import Predictor
 from mlops_magics.serving import bodies, parameters
 from mlops_magics.serving.answers import encode
 from mlops_magics.serving.refusals import BadRequest, ModelFailed, Refusal, shown
+
+T = TypeVar("T")
 
 log = logging.getLogger("mlops_magics.serving")
 
@@ -47,6 +49,19 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a request asks of the model: `predict` or `predict_proba`, and with what."""
+
+    query: bodies.Query
+    method: str
+    params: Mapping[str, Any]
+
+
+#: A request on its way: it yields what it asks, is sent what the model returns, and returns.
+Steps = Generator[Ask, Any, Answer]
+
+
 class Service:
     """A predictor, and how requests to it are read and answered.
 
@@ -64,14 +79,25 @@ class Service:
 
     def answer(self, body: bytes, content_type: str, request_id: str) -> Answer:
         """Answer a request; never raises."""
-        return guarded(lambda: self._answered(body, content_type), refused, request_id)
+        return guarded(lambda: self._whole(self.steps(body, content_type)), refused, request_id)
 
-    def _answered(self, body: bytes, content_type: str) -> Answer:
+    def _whole(self, steps: Steps) -> Answer:
+        """All steps, with nobody else's between them."""
+        try:
+            ask = next(steps)
+            while True:
+                ask = steps.send(self.ask(ask.query, ask.method, ask.params))
+        except StopIteration as done:
+            answer: Answer = done.value
+            return answer
+
+    def steps(self, body: bytes, content_type: str) -> Steps:
+        """Read a request, yield what it asks of the model, and make the answer of that."""
         predictor = self.predictor
         query = bodies.read(body, content_type, predictor.columns)
         method = parameters.method(query.params, predictor.parameters, self.has_probabilities)
         params = parameters.values(query.params, predictor.parameters)
-        raw = self.ask(query, method, params)
+        raw = yield Ask(query, method, params)
         predictions = encode(raw)
         if method == "predict":
             text, outputs = f'{{"predictions":{predictions}}}', predictions
@@ -97,9 +123,7 @@ class Service:
             If it fails otherwise.
         """
         try:
-            if method == "predict_proba":
-                return self.predictor.predict_proba(query.data)
-            return self.predictor.answer(query.data, params)
+            return self.raw(query.data, method, params)
         except Exception as error:
             if isinstance(error, _COMPLAINTS) and self._is_well():
                 # The request is at fault, so the sentence is all that is owed.
@@ -108,13 +132,24 @@ class Service:
                 f"The model failed ({type(error).__name__}).", "The server's log says more."
             ) from error
 
+    def raw(self, data: Any, method: str, params: Mapping[str, Any]) -> Any:
+        """What the model returns; raises what it raises."""
+        if method == "predict_proba":
+            return self.predictor.predict_proba(data)
+        return self.predictor.answer(data, params)
+
+    def exemplary(self) -> bodies.Query | None:
+        """The example as a query; ``None`` without one."""
+        if not self.example:
+            return None
+        return bodies.read(self.example, "application/json", self.predictor.columns)
+
     def _is_well(self) -> bool:
         """Whether the model still answers its example."""
-        if not self.example:
-            return True
         try:
-            query = bodies.read(self.example, "application/json", self.predictor.columns)
-            self.predictor.answer(query.data, parameters.values(None, self.predictor.parameters))
+            if query := self.exemplary():
+                params = parameters.values(None, self.predictor.parameters)
+                self.predictor.answer(query.data, params)
         except Exception:
             return False
         return True
@@ -158,8 +193,8 @@ class Service:
 
 
 def guarded(
-    answering: Callable[[], Answer], refusing: Callable[[Refusal, str], Answer], request_id: str
-) -> Answer:
+    answering: Callable[[], T], refusing: Callable[[Refusal, str], Answer], request_id: str
+) -> T | Answer:
     """The answer, or in the protocol's own form a refusal; what is our fault is logged."""
     try:
         return answering()

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mlops_magics.serving.inference import HEADER, Inference, refused
-from mlops_magics.serving.service import Answer
+from mlops_magics.serving.service import Steps
 
 if TYPE_CHECKING:
     from mlops_magics.serving.app import Server
@@ -82,10 +82,10 @@ class Routes:
             return unknown
         header = request.headers.get(HEADER)
 
-        def answer(body: bytes, request_id: str) -> Answer:
-            return self.inference.answer(body, header, request_id)
+        def steps(body: bytes) -> Steps:
+            return self.inference.steps(body, header)
 
-        return await self.server.predicted(request, "v2", answer, refused)
+        return await self.server.predicted(request, "v2", steps, refused)
 
     def _unknown(self, request: Request) -> Response | None:
         """That there is no such model or version; ``None`` if there is."""

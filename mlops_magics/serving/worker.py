@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
@@ -21,15 +21,20 @@ from mlops_magics.serving.refusals import ModelFailed, TimedOut, TooBusy
 MOST_WAITING = 100
 #: Seconds that a request may take, waiting included.
 TIMEOUT = 30.0
+#: Requests, and bytes of them, that are taken at a time.
+MOST_TOGETHER = 32
+MOST_BYTES = 64 << 10
 
 
 class Worker:
-    """Runs one thing after the other, for a bounded number of those who wait.
+    """Answers what is asked, for a bounded number of those who wait.
 
     But for the thread itself everything here runs in the thread of the event loop.
 
     Parameters
     ----------
+    answering : callable
+        What waits → an answer for each.
     most_waiting : int
         How many may wait while one is at work; the next is refused.
     timeout : float
@@ -37,7 +42,13 @@ class Worker:
         off: until it comes back everybody else is refused at once.
     """
 
-    def __init__(self, most_waiting: int = MOST_WAITING, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self,
+        answering: Callable[[list[Any]], Sequence[Any]],
+        most_waiting: int = MOST_WAITING,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self.answering = answering
         self.most_waiting = most_waiting
         self.timeout = timeout
         self._unsettled = 0  # at work or waiting
@@ -59,8 +70,13 @@ class Worker:
             return TooBusy(f"{self.waiting} requests wait for the model already.")
         return None
 
-    async def run(self, work: Callable[[], Any]) -> tuple[Any, float]:
-        """What `work` returns, and how many seconds it waited for its turn.
+    async def run(self, work: Any, size: int) -> tuple[Any, float]:
+        """The answer to `work`, and how many seconds it waited for its turn.
+
+        Parameters
+        ----------
+        size : int
+            Bytes of the request; large ones go alone.
 
         Raises
         ------
@@ -72,7 +88,7 @@ class Worker:
         if refusal := self.refusal():
             raise refusal
         loop = asyncio.get_running_loop()
-        job = _Job(work, loop)
+        job = _Job(work, size, loop)
         self._unsettled += 1
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="model", daemon=True)
@@ -91,16 +107,40 @@ class Worker:
             self._thread.join(patience)
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            result, error = None, None
-            if not job.given_up:
-                job.begun = time.perf_counter()
-                try:
-                    result = job.work()
-                except BaseException as raised:  # SystemExit too: the thread must live on
-                    error = ModelFailed(f"The model failed ({type(raised).__name__}).")
-            with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody waits
-                job.loop.call_soon_threadsafe(self._settle, job, result, error)
+        while jobs := self._next():
+            begun = time.perf_counter()
+            for job in jobs:
+                job.begun = begun
+            answers: Sequence[Any] = [None] * len(jobs)
+            error = None
+            try:
+                answers = self.answering([job.work for job in jobs])
+            except BaseException as raised:  # whatever it is, the thread must live on
+                error = ModelFailed(f"The model failed ({type(raised).__name__}).")
+            for job, answer in zip(jobs, answers, strict=True):
+                self._tell(job, answer, error)
+
+    def _next(self) -> list[_Job]:
+        """The next job, and with it the small ones that wait behind it; none at the end."""
+        jobs: list[_Job] = []
+        size = 0
+        while len(jobs) < MOST_TOGETHER and size <= MOST_BYTES:
+            if jobs and self._jobs.empty():  # this thread alone takes from it
+                break
+            job = self._jobs.get()
+            if job is None:
+                self._jobs.put(None)  # found again when these are done
+                break
+            if job.given_up:
+                self._tell(job, None, None)
+                continue
+            jobs.append(job)
+            size += job.size
+        return jobs
+
+    def _tell(self, job: _Job, answer: Any, error: ModelFailed | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody waits
+            job.loop.call_soon_threadsafe(self._settle, job, answer, error)
 
     def _settle(self, job: _Job, result: Any, error: ModelFailed | None) -> None:
         self._unsettled -= 1
@@ -126,10 +166,11 @@ class Worker:
 
 
 class _Job:
-    __slots__ = ("begun", "future", "given_up", "loop", "queued", "work")
+    __slots__ = ("begun", "future", "given_up", "loop", "queued", "size", "work")
 
-    def __init__(self, work: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, work: Any, size: int, loop: asyncio.AbstractEventLoop) -> None:
         self.work = work
+        self.size = size
         self.loop = loop
         self.future: asyncio.Future[Any] = loop.create_future()
         self.queued = time.perf_counter()
