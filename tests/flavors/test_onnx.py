@@ -118,6 +118,9 @@ def test_xgboost_in_a_pipeline_and_by_itself(credit: pd.DataFrame) -> None:
     assert same(xgboost.XGBClassifier(n_estimators=5).fit(numbers, homes), numbers).within()
     booster = xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(numbers, y), 10)
     assert same(booster, numbers).within()
+    zero = xgboost.XGBClassifier(n_estimators=3, missing=0.0).fit(numbers, y)
+    with pytest.raises(BadData, match=r"takes 0\.0 for missing"):
+        onnx.convert(predictor(zero, numbers))
     categories = X.astype({"Home": "category"})[["Home", "Age"]]
     model = xgboost.XGBClassifier(n_estimators=3, enable_categorical=True).fit(categories, y)
     with pytest.raises(BadData):
@@ -224,6 +227,12 @@ def test_rows_that_the_model_can_not_answer(credit: pd.DataFrame) -> None:
     may_miss = onnx.missing.allowed(asked, inputs, X)
     assert may_miss == (False, False)
     assert len(onnx.missing.answerable(inputs, may_miss, X)) == whole.sum()
+
+
+def test_numbers_among_text_are_refused() -> None:
+    mixed = pd.DataFrame({"Home": pd.Series(["rent", 3, None], dtype=object)})
+    with pytest.raises(BadData, match="'Home' holds 3 among text"):
+        onnx.feeds(mixed, [onnx.Field("Home", "string")])
 
 
 def test_the_worst_rows_are_told(credit: pd.DataFrame) -> None:

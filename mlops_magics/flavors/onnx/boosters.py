@@ -61,6 +61,9 @@ def xgboost(graph: Graph, model: Any, piece: Piece, classes: Sequence[Any] | Non
             f"An XGBoost model of {learner['gradient_booster']['name']} can't be converted.",
             "Package it --as folder.",
         )
+    missing = getattr(model, "missing", math.nan)
+    if missing is not None and not math.isnan(missing):
+        raise BadData(f"An XGBoost model that takes {missing!r} for missing can't be converted.")
     content = learner["gradient_booster"]["model"]
     dumps, targets = content["trees"], content["tree_info"]
     width = max(int(learner["learner_model_param"]["num_class"]), 1)

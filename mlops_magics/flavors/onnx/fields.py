@@ -88,7 +88,13 @@ def _array(columns: Sequence[Input]) -> Field:
 
 
 def feeds(data: Any, wanted: Sequence[Field]) -> dict[str, np.ndarray]:
-    """Rows as the graph takes them: NaN for a missing number, empty text for missing text."""
+    """Rows as the graph takes them: NaN for a missing number, empty text for missing text.
+
+    Raises
+    ------
+    BadData
+        If a column of text holds something else.
+    """
     import numpy as np
 
     if wanted[0].is_array:
@@ -98,6 +104,11 @@ def feeds(data: Any, wanted: Sequence[Field]) -> dict[str, np.ndarray]:
         values = data[field.name]
         if field.is_text:
             text = values.astype(object).where(values.notna(), MISSING)
+            if strange := [v for v in text if not isinstance(v, str)]:
+                raise BadData(
+                    f"Column {field.name!r} holds {strange[0]!r} among text, which a graph can't.",
+                    "Make all of it text, or package it --as folder.",
+                )
             found[field.name] = text.to_numpy(dtype=object).reshape(-1, 1)
         else:
             numbers = values.astype(object).where(values.notna(), np.nan)
