@@ -12,8 +12,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.serving import scripted
+from tests.serving.readings import of, samples
 from tests.serving.scripted import body, running
-from tests.serving.test_metrics import of, samples
 
 
 def post(client: httpx.Client, *values: float) -> httpx.Response:

@@ -5,25 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from mlops_magics.serving.capture import Capture
 from tests.serving import scripted
-
-Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-
-
-def samples(text: str) -> Samples:
-    return {
-        (s.name, frozenset(s.labels.items())): s.value
-        for family in text_string_to_metric_families(text)
-        for s in family.samples
-    }
-
-
-def of(found: Samples, name: str, /, **labels: str) -> float:
-    return found[f"mlops_{name}", frozenset(labels.items())]
+from tests.serving.readings import of, samples
 
 
 def test_every_request_is_counted() -> None:
