@@ -36,7 +36,15 @@ class Package(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment(Record):
-    """An endpoint. ``status``: ``up``, ``down`` or ``stopped``."""
+    """An endpoint. ``status``: ``up``, ``down`` or ``stopped``.
+
+    Attributes
+    ----------
+    options : mapping
+        What the target was told beside the model: ``-o NAME VALUE``.
+    details : mapping
+        What the target alone knows: a container's id, a folder of manifests….
+    """
 
     name: str
     model: str
@@ -49,6 +57,8 @@ class Deployment(Record):
     package: str = ""
     capture: str = ""
     reason: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:

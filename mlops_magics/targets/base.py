@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
+from mlops_magics.errors import UnknownName
 from mlops_magics.records import Deployment, Package
+
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Target(ABC):
@@ -16,13 +21,25 @@ class Target(ABC):
     ----------
     name : str
         The entry point's name, and what ``--to`` takes.
+    takes : str
+        The kind of package that it takes: ``folder``, ``image`` or ``onnx``.
+    options : mapping
+        What ``-o NAME VALUE`` can say to it: name → meaning, in a line.
     """
 
     name: ClassVar[str]
+    takes: ClassVar[str] = "folder"
+    options: ClassVar[Mapping[str, str]] = NONE
 
     @abstractmethod
     def deploy(
-        self, package: Package, *, name: str, port: int = 0, capture: Path | None = None
+        self,
+        package: Package,
+        *,
+        name: str,
+        port: int = 0,
+        capture: Path | None = None,
+        options: Mapping[str, str] = NONE,
     ) -> Deployment:
         """Start a package, wait until it answers, and test it with its input example.
 
@@ -32,6 +49,8 @@ class Target(ABC):
             0 takes a free one.
         capture : Path, optional
             The file in which requests and answers are kept.
+        options : mapping
+            Values of some of `options`; the caller has let `check` look at their names.
 
         Returns
         -------
@@ -46,6 +65,19 @@ class Target(ABC):
             If it does not come up, or does not answer as the package says; nothing is left
             running then.
         """
+
+    def check(self, options: Mapping[str, str]) -> None:
+        """Refuse options that the target does not have.
+
+        Raises
+        ------
+        UnknownName
+            Names the first one, and those that there are.
+        """
+        for name in options:
+            if name not in self.options:
+                hint = f"The target {self.name} takes {', '.join(self.options) or 'none'}."
+                raise UnknownName("option", name, self.options, hint)
 
     @abstractmethod
     def status(self, deployment: Deployment) -> Deployment:

@@ -6,13 +6,14 @@ import dataclasses
 import itertools
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from mlops_magics import records
 from mlops_magics.errors import StepFailed
 from mlops_magics.records import Deployment, Package
 from mlops_magics.targets import ports, processes, state
-from mlops_magics.targets.base import Target
+from mlops_magics.targets.base import NONE, Target
 
 log = logging.getLogger("mlops_magics")
 
@@ -30,7 +31,13 @@ class LocalTarget(Target):
     name = "local"
 
     def deploy(
-        self, package: Package, *, name: str, port: int = 0, capture: Path | None = None
+        self,
+        package: Package,
+        *,
+        name: str,
+        port: int = 0,
+        capture: Path | None = None,
+        options: Mapping[str, str] = NONE,
     ) -> Deployment:
         """Start the package's own server; it is up when it has answered the example rightly."""
         place = state.folder(name)

@@ -7,14 +7,16 @@ import dataclasses
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from mlops_magics import evidence, records, settings, store, targets
 from mlops_magics.errors import BadData, MlopsError, StepFailed, WrongUsage
 from mlops_magics.records import Deployment, Package, Prediction
 from mlops_magics.verbs import packaging
 from mlops_magics.verbs.declaration import Data, DeploymentName, Model, verb
+from mlops_magics.verbs.options import Option
 from mlops_magics.verbs.steps import step
 
 if TYPE_CHECKING:
@@ -26,7 +28,14 @@ log = logging.getLogger("mlops_magics")
 
 
 @verb()
-def deploy(model: Model, *, to: str = "local", name: str = "", port: int = 0) -> Deployment:
+def deploy(
+    model: Model,
+    *,
+    to: str = "local",
+    name: str = "",
+    port: int = 0,
+    options: Annotated[Mapping[str, str], Option(("-o", "--option"))] = {},
+) -> Deployment:
     """Make a model answer over HTTP, and test that it does.
 
     The model is packaged first, unless its package is there. The deployment speaks MLflow's
@@ -43,6 +52,8 @@ def deploy(model: Model, *, to: str = "local", name: str = "", port: int = 0) ->
         The deployment's name; by default the model's.
     port : int
         The port; 0 takes a free one.
+    options : mapping
+        What the target is told besides, each a name and a value: ``-o replicas 3``.
 
     Returns
     -------
@@ -51,13 +62,14 @@ def deploy(model: Model, *, to: str = "local", name: str = "", port: int = 0) ->
     Raises
     ------
     UnknownName
-        If there is no such version or target.
+        If there is no such version or target, or the target has no such option.
     WrongUsage
         If the port is taken.
     StepFailed
         If it does not come up or fails its smoke test; nothing new is left running then.
     """
     target = targets.state.target(to)
+    target.check(options)
     package = _packaged(model)
     model_name = package.model.rpartition("/")[0]
     name = store.versions.check_name(name or model_name)
@@ -65,12 +77,14 @@ def deploy(model: Model, *, to: str = "local", name: str = "", port: int = 0) ->
 
     about = manifest.checked(Path(package.path))
     arguments = {"model": package.model, "to": to, "name": name, "port": port}
+    arguments |= {"options": dict(options)}
     follows = [about.run_id, about.package_run_id]
     with (
         targets.state.changing(name),
         step("deploy", experiment=model_name, arguments=arguments, follows=follows) as current,
     ):
-        record = _replace(target, package, name, port, current.run_id)
+        asked = _Asked(package, name, port, options, current.run_id)
+        record = _replace(target, asked)
         current.tags({"mlops.model": package.model, "mlops.deployment": name})
         current.json("deployment.json", record)
         current.summary = {"model": package.model, "deployment": name, "url": record.url}
@@ -199,34 +213,49 @@ def _packaged(model: Any) -> Package:
     return packaging.record_of(made, place, replayed=manifest.answers(place) is not None)
 
 
-def _replace(target: Target, package: Package, name: str, port: int, run_id: str) -> Deployment:
-    """The new one up and tested, then the old one stopped; on its own port the old one first."""
-    capture = targets.state.folder(name) / "capture.db" if settings.load().capture else None
+@dataclass(frozen=True)
+class _Asked:
+    package: Package
+    name: str
+    port: int
+    options: Mapping[str, str]
+    run_id: str
 
-    def start() -> Deployment:
-        started = target.deploy(package, name=name, port=port, capture=capture)
-        record = dataclasses.replace(started, run_id=run_id)
-        targets.state.save(record)  # from here on the name leads to the new one
+    def start(self, target: Target) -> Deployment:
+        """Let the target deploy it; from then on the name leads to it."""
+        kept = targets.state.folder(self.name) / "capture.db"
+        started = target.deploy(
+            self.package,
+            name=self.name,
+            port=self.port,
+            capture=kept if settings.load().capture else None,
+            options=self.options,
+        )
+        record = dataclasses.replace(started, options=dict(self.options), run_id=self.run_id)
+        targets.state.save(record)
         return record
 
+
+def _replace(target: Target, asked: _Asked) -> Deployment:
+    """The new one up and tested, then the old one stopped; on its own port the old one first."""
+    name, port = asked.name, asked.port
     old = targets.state.find(name) if name in targets.state.names() else None
     if old is None or old.status == "stopped":
-        return start()
+        return asked.start(target)
     before = targets.state.target(old.target)
     if old.status == "down":
         before.undeploy(old)  # what is left of it may still hold the port
-        return start()
+        return asked.start(target)
     if not old.url.endswith(f":{port}"):
-        record = start()
+        record = asked.start(target)
         before.undeploy(old)
         return record
     targets.state.save(before.undeploy(old))
     try:
-        return start()
+        return asked.start(target)
     except MlopsError as error:
         with contextlib.suppress(MlopsError):
-            again = before.deploy(_former(old), name=name, port=port, capture=capture)
-            targets.state.save(dataclasses.replace(again, run_id=old.run_id))
+            _Asked(_former(old), name, port, old.options, old.run_id).start(before)
             error.hint = f"{old.model} answers again at {old.url}. {error.hint}".rstrip()
         raise
 

@@ -181,7 +181,13 @@ def _called(deployment: Deployment) -> str:
 
 def _deploy(deployment: Deployment, version: Version) -> Deployment:
     port = urlsplit(deployment.url).port or 0
-    return deploying.deploy(version.ref, to=deployment.target, name=deployment.name, port=port)
+    return deploying.deploy(
+        version.ref,
+        to=deployment.target,
+        name=deployment.name,
+        port=port,
+        options=deployment.options,
+    )
 
 
 def _put_back(deployments: list[Deployment], version: Version) -> None:
