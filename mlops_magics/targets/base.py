@@ -6,10 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from mlops_magics.errors import UnknownName
 from mlops_magics.records import Deployment, Package
+
+if TYPE_CHECKING:
+    from mlops_magics.serving.client import Reply
 
 NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -90,3 +93,20 @@ class Target(ABC):
     @abstractmethod
     def logs(self, deployment: Deployment, lines: int = 50) -> str:
         """The last lines that it wrote."""
+
+    def ask(self, deployment: Deployment, body: bytes, *, client_id: str = "") -> Reply:
+        """Let it answer a body of MLflow's scoring protocol.
+
+        Over HTTP at the deployment's `url`; a target that has none brings the question there in
+        its own way.
+
+        Raises
+        ------
+        httpx.HTTPError
+            If it can't be reached or breaks off.
+        StepFailed
+            If it can't answer; says why.
+        """
+        from mlops_magics.serving import client
+
+        return client.ask(deployment.url, body, client_id=client_id)
