@@ -28,11 +28,15 @@ class Target(ABC):
         The kind of package that it takes: ``folder``, ``image`` or ``onnx``.
     options : mapping
         What ``-o NAME VALUE`` can say to it: name → meaning, in a line.
+    replaces : bool
+        Whether deploying under a name that it has puts the new one in the old one's place, as a
+        cluster does: the old one must not be ended afterwards, and stays if the new one fails.
     """
 
     name: ClassVar[str]
     takes: ClassVar[str] = "folder"
     options: ClassVar[Mapping[str, str]] = NONE
+    replaces: ClassVar[bool] = False
 
     @abstractmethod
     def deploy(

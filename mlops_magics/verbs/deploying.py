@@ -243,6 +243,8 @@ def _replace(target: Target, asked: _Asked) -> Deployment:
     if old is None or old.status == "stopped":
         return asked.start(target)
     before = targets.state.target(old.target)
+    if target.replaces and old.target == target.name:
+        return asked.start(target)
     if old.status == "down":
         before.undeploy(old)  # what is left of it may still hold the port
         return asked.start(target)
