@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import math
+import sys
 from datetime import date, datetime, time
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 
 def encode(raw: Any) -> str:
@@ -29,9 +29,10 @@ def encode(raw: Any) -> str:
 def _plain(raw: Any) -> Any:
     if isinstance(raw, np.ndarray):
         return raw.tolist()
-    if isinstance(raw, pd.Series):
+    pd = sys.modules.get("pandas")  # whoever returns its objects has imported it
+    if pd is not None and isinstance(raw, pd.Series):
         raw = pd.DataFrame(raw)
-    if isinstance(raw, pd.DataFrame):
+    if pd is not None and isinstance(raw, pd.DataFrame):
         return raw.to_dict(orient="records")
     return raw
 
@@ -51,7 +52,8 @@ def _finite(value: Any) -> Any:
 def _encode_other(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return _finite(value.tolist())
-    if value is pd.NaT or value is pd.NA:
+    pd = sys.modules.get("pandas")
+    if pd is not None and (value is pd.NaT or value is pd.NA):
         return None
     if isinstance(value, datetime | date | time):
         return value.isoformat()

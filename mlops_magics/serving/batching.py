@@ -19,10 +19,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from mlops_magics.serving.refusals import ModelFailed, Refusal
 from mlops_magics.serving.service import Answer, Ask, Service, Steps, guarded
+from mlops_magics.serving.table import Table, joined
 
 log = logging.getLogger("mlops_magics.serving")
 
@@ -128,8 +128,8 @@ def _kind(ask: Ask) -> Any:
     data = ask.query.data
     if ask.params:
         return None
-    if isinstance(data, pd.DataFrame):
-        return ask.method, tuple(data.columns), tuple(data.dtypes)
+    if isinstance(data, Table):
+        return ask.method, data.kind
     if isinstance(data, np.ndarray) and data.ndim:
         return ask.method, data.dtype, data.shape[1:]
     return None
@@ -144,8 +144,7 @@ def _joined(service: Service, group: Sequence[Ask]) -> list[np.ndarray]:
         If it is not an array with an answer a row.
     """
     parts: list[Any] = [ask.query.data for ask in group]
-    frames = isinstance(parts[0], pd.DataFrame)
-    data: Any = pd.concat(parts, ignore_index=True) if frames else np.concatenate(parts)
+    data: Any = joined(parts) if isinstance(parts[0], Table) else np.concatenate(parts)
     raw = service.raw(data, group[0].method, {})
     ends = np.cumsum([ask.query.rows for ask in group])
     if not isinstance(raw, np.ndarray) or not raw.ndim or len(raw) != ends[-1]:
@@ -159,9 +158,10 @@ def _is_rowwise(service: Service) -> bool:
         if asked is None:
             return False
         data, rows = asked.data, min(asked.rows, 3)
-        cut = data.iloc if isinstance(data, pd.DataFrame) else data
-        alone = [service.raw(cut[i : i + 1], "predict", {}) for i in range(rows)]
-        together = service.raw(cut[:rows], "predict", {})
+        if not isinstance(data, Table | np.ndarray):
+            return False
+        alone = [service.raw(data[i : i + 1], "predict", {}) for i in range(rows)]
+        together = service.raw(data[:rows], "predict", {})
         return _same(np.concatenate(alone), together)
     except Exception:
         return False

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pandas as pd
-
 from mlops_magics.flavors.predictors import Input
 from mlops_magics.serving import loose, tables
 from mlops_magics.serving.refusals import BadRequest, UnsupportedType, shown
+from mlops_magics.serving.table import Table, framed, listed
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
@@ -22,7 +21,7 @@ class Query:
 
     Attributes
     ----------
-    data : DataFrame, array or mapping of arrays
+    data : Table, DataFrame, array or mapping of arrays
         As the signature has it.
     rows : int
         How many predictions are expected.
@@ -41,11 +40,18 @@ class Query:
     absent: tuple[str, ...] = field(default=())
 
     @property
-    def kept(self) -> Mapping[str, Sequence[Any]] | pd.DataFrame | None:
+    def native(self) -> Any:
+        """The data as a model of Python takes it: a table as a DataFrame."""
+        return framed(self.data)
+
+    @property
+    def kept(self) -> Mapping[str, Sequence[Any]] | None:
         """The input columns for capture, as they came or else as they were read."""
-        if self.columns is None and isinstance(self.data, pd.DataFrame):
-            return self.data
-        return self.columns
+        if self.columns is not None:
+            return self.columns
+        if isinstance(self.data, Table):
+            return self.data.lists()
+        return listed(self.data) if hasattr(self.data, "columns") else None
 
 
 def read(body: bytes, content_type: str, inputs: Sequence[Input]) -> Query:

@@ -13,13 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from mlops_magics.flavors.predictors import Input
 from mlops_magics.serving.refusals import BadRequest, shown
-
-#: What pandas itself makes of text: its own type since 3.0, objects before.
-_TEXT: Any = pd.Series(["text"]).dtype
+from mlops_magics.serving.table import objects
 
 _WANTED = {
     "long": "a whole number",
@@ -43,7 +40,7 @@ def convert(column: Input, values: Sequence[Any]) -> Any:
     """
     conversion = _CONVERSIONS.get(column.type)
     if conversion is None:  # nested types are the model's own business
-        return pd.Series(list(values), dtype=object)
+        return objects(values)
     try:
         converted = conversion(values, column)
     except (ValueError, TypeError, OverflowError, AttributeError):
@@ -99,14 +96,14 @@ def _truth(value: Any) -> bool:
 def _text(values: Sequence[Any], column: Input) -> Any:
     if not all(type(v) is str or _missing(v) for v in values):
         return None
-    if _TEXT.kind == "O" and not isinstance(_TEXT, pd.StringDtype):
-        return np.array([np.nan if _missing(v) else v for v in values], dtype=object)
-    return pd.array(values, dtype=_TEXT)
+    return objects([None if _missing(v) else v for v in values])
 
 
 def _datetimes(values: Sequence[Any], column: Input) -> Any:
     if not all(type(v) in (str, int) or _missing(v) for v in values):
         return None
+    import pandas as pd
+
     found = pd.to_datetime(pd.Series(list(values)))
     if not pd.api.types.is_datetime64_dtype(found.dtype):
         return None
@@ -115,7 +112,7 @@ def _datetimes(values: Sequence[Any], column: Input) -> Any:
 
 def _binaries(values: Sequence[Any], column: Input) -> Any:
     decoded = [None if _missing(v) else base64.b64decode(v, validate=True) for v in values]
-    return np.array([*decoded, None], dtype=object)[:-1]
+    return objects(decoded)
 
 
 _CONVERSIONS: dict[str, Callable[[Sequence[Any], Input], Any]] = {

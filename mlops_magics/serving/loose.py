@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mlops_magics.flavors.predictors import Input
+from mlops_magics.serving import delimited
 from mlops_magics.serving.columns import convert
 from mlops_magics.serving.refusals import BadRequest, shown
+from mlops_magics.serving.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: What is asked, rows, params (none yet), columns (unknown), absent ones (none).
 Loose = tuple[Any, int, None, None, tuple[str, ...]]
@@ -26,7 +30,12 @@ def from_json(form: str, value: Any, inputs: Sequence[Input]) -> Loose:
         If it does not fit the signature.
     """
     try:
-        data = _frame(form, value) if form.startswith("dataframe") else _arrays(value, inputs)
+        if not form.startswith("dataframe"):
+            data = _arrays(value, inputs)
+        elif _is_one_array(inputs):
+            data = _rows(form, value)
+        else:
+            data = _frame(form, value)
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise BadRequest(f"{form} can't be read as data: {_line(error)}.") from error
     return _fitted(data, inputs)
@@ -40,17 +49,52 @@ def from_csv(text: str, inputs: Sequence[Input]) -> Loose:
     BadRequest
         If it can't be read or does not fit the signature.
     """
+    if _is_one_array(inputs):
+        return _fitted(delimited.numbers(delimited.read(text)), inputs)
+    import pandas as pd
+
     try:
         return _fitted(pd.read_csv(io.StringIO(text)), inputs)
     except (ValueError, OverflowError) as error:
         raise BadRequest(f"The body is not CSV that can be read: {_line(error)}.") from error
 
 
-def _frame(form: str, value: Any) -> pd.DataFrame:
+def _is_one_array(inputs: Sequence[Input]) -> bool:
+    """Whether rows are lists of values: no table is needed to read them."""
+    return len(inputs) == 1 and inputs[0].name is None and inputs[0].shape is not None
+
+
+def _rows(form: str, value: Any) -> list[Any]:
+    """The rows of a table whose names mean nothing to the model."""
     if form == "dataframe_records":
-        if not isinstance(value, list):
-            raise BadRequest("dataframe_records must be a list of objects, one a row.")
-        return pd.DataFrame(value)
+        records = _records(value)
+        known = dict.fromkeys(name for row in records for name in row)
+        return [[row.get(name) for name in known] for row in records]
+    table = _split(value)
+    names, rows = table.get("columns"), table["data"]
+    if not isinstance(rows, list):
+        raise BadRequest("dataframe_split needs data: a list of rows.")
+    if names is not None and any(np.shape(row)[:1] != (len(names),) for row in rows):
+        raise BadRequest(f"The rows of data have not all {len(names)} values, one a column.")
+    return rows
+
+
+def _frame(form: str, value: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    if form == "dataframe_records":
+        return pd.DataFrame(_records(value))
+    table: Any = _split(value)
+    return pd.DataFrame(table["data"], index=table.get("index"), columns=table.get("columns"))
+
+
+def _records(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise BadRequest("dataframe_records must be a list of objects, one a row.")
+    return value
+
+
+def _split(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or "data" not in value:
         raise BadRequest("dataframe_split must be an object with columns and data.")
     if strange := [k for k in value if k not in ("columns", "data", "index")]:
@@ -58,7 +102,7 @@ def _frame(form: str, value: Any) -> pd.DataFrame:
             f"dataframe_split has {shown(strange[0])}, which means nothing there.",
             "It takes columns, data and index.",
         )
-    return pd.DataFrame(value["data"], index=value.get("index"), columns=value.get("columns"))
+    return value
 
 
 def _arrays(value: Any, inputs: Sequence[Input]) -> Any:
@@ -82,13 +126,15 @@ def _fitted(data: Any, inputs: Sequence[Input]) -> Loose:
     else:
         data = {str(i.name): _shaped(_named(data, i), i) for i in inputs}
     first = next(iter(data.values()), []) if isinstance(data, dict) else data
-    rows = len(first) if np.ndim(first) else 0
+    rows = len(first) if isinstance(first, Table) or np.ndim(first) else 0
     if not rows:
         raise BadRequest("There are no rows to predict.")
     return data, rows, None, None, ()
 
 
-def _columns(data: Any, inputs: Sequence[Input]) -> pd.DataFrame:
+def _columns(data: Any, inputs: Sequence[Input]) -> Table:
+    import pandas as pd
+
     try:
         frame = pd.DataFrame(data)
     except (ValueError, TypeError) as error:
@@ -98,32 +144,33 @@ def _columns(data: Any, inputs: Sequence[Input]) -> pd.DataFrame:
             f"The model needs {len(inputs)} columns and the request has {len(frame.columns)}."
         )
     named = zip(frame.columns, inputs, strict=False)
-    return pd.DataFrame(
-        {
-            label: convert(Input(str(label), i.type, i.required), frame[label].tolist())
-            for label, i in named
-        }
-    )
+    arrays = {
+        label: convert(Input(str(label), i.type, i.required), frame[label].tolist())
+        for label, i in named
+    }
+    types = dict(zip(arrays, (i.type for i in inputs), strict=True))
+    return Table(arrays, types, len(frame))
 
 
 def _matrix(data: Any, wanted: Input) -> np.ndarray:
     if isinstance(data, dict):
         raise BadRequest("The model takes one array, and the request names several.")
-    if not isinstance(data, pd.DataFrame):
-        return np.asarray(data)
-    if data.shape[1] == 1 and data.dtypes.iloc[0].kind == "O":
-        data = np.stack(data.iloc[:, 0].tolist())
+    if isinstance(data, np.ndarray):
+        return data
     try:
-        return np.asarray(data, dtype=wanted.type)
-    except (ValueError, TypeError) as error:
+        array = np.array(data, dtype=wanted.type)
+    except (ValueError, TypeError, OverflowError) as error:
         raise BadRequest(f"The model takes numbers ({wanted.type}): {_line(error)}.") from error
+    # A column that holds whole rows.
+    nested = wanted.shape is not None and array.ndim == len(wanted.shape) + 1
+    return array[:, 0] if nested and array.shape[1] == 1 else array
 
 
 def _named(data: Any, wanted: Input) -> np.ndarray:
-    if not isinstance(data, dict | pd.DataFrame) or wanted.name not in data:
+    if not hasattr(data, "keys") or wanted.name not in data:
         raise BadRequest(f"The input {shown(wanted.name)} is missing.")
     values = data[wanted.name]
-    values = np.stack(values.tolist()) if isinstance(values, pd.Series) else values
+    values = values if isinstance(values, np.ndarray) else np.stack(values.tolist())
     return np.asarray(values, dtype=wanted.type)
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
-import pandas as pd
 
 from mlops_magics.flavors.predictors import Predictor
 from mlops_magics.serving import bodies, parameters
 from mlops_magics.serving.answers import encode
+from mlops_magics.serving.graph import Beyond, Graph
 from mlops_magics.serving.refusals import BadRequest, ModelFailed, Refusal, shown
+from mlops_magics.serving.table import Table, framed
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ class Answer:
     ----------
     body : bytes
         JSON.
-    columns : mapping, DataFrame or None
+    columns : mapping or None
         The input columns of a request that was answered.
     outputs : str
         JSON: one prediction a row; for probabilities the most probable class.
@@ -43,7 +44,7 @@ class Answer:
     status: int
     body: bytes
     rows: int = 0
-    columns: Mapping[str, Sequence[Any]] | pd.DataFrame | None = None
+    columns: Mapping[str, Sequence[Any]] | None = None
     outputs: str = ""
     error: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -125,7 +126,7 @@ class Service:
         try:
             return self.raw(query.data, method, params)
         except Exception as error:
-            if isinstance(error, _COMPLAINTS) and self._is_well():
+            if isinstance(error, _COMPLAINTS) and _complains(error) and self._is_well():
                 # The request is at fault, so the sentence is all that is owed.
                 raise BadRequest(self._complaint(query, error)) from error
             raise ModelFailed(
@@ -134,6 +135,7 @@ class Service:
 
     def raw(self, data: Any, method: str, params: Mapping[str, Any]) -> Any:
         """What the model returns; raises what it raises."""
+        data = data if isinstance(self.predictor, Graph) else framed(data)
         if method == "predict_proba":
             return self.predictor.predict_proba(data)
         return self.predictor.answer(data, params)
@@ -148,8 +150,7 @@ class Service:
         """Whether the model still answers its example."""
         try:
             if query := self.exemplary():
-                params = parameters.values(None, self.predictor.parameters)
-                self.predictor.answer(query.data, params)
+                self.raw(query.data, "predict", parameters.values(None, self.predictor.parameters))
         except Exception:
             return False
         return True
@@ -162,22 +163,29 @@ class Service:
                 f"The model needs {names}, which the request lacks: send null where a value is "
                 "not known."
             )
-        if isinstance(query.data, pd.DataFrame):
+        if isinstance(query.data, Table):
             for column in self.predictor.columns:
-                if column.name not in query.data:
+                if column.name not in query.data.arrays:
                     continue
-                values = query.data[column.name]
-                if column.required and values.isna().any():
-                    row = int(values.isna().to_numpy().argmax()) + 1
+                missing = query.data.missing(column.name)
+                if column.required and missing.any():
+                    row = int(missing.argmax()) + 1
                     return (
                         f"Column {shown(column.name)} has no value in row {row}, and this model "
                         "can't do without."
                     )
-                if values.dtype.kind == "f" and np.isinf(values.to_numpy()).any():
-                    row = int(np.isinf(values.to_numpy()).argmax()) + 1
+                values = query.data.arrays[column.name]
+                if values.dtype.kind == "f" and np.isinf(values).any():
+                    row = int(np.isinf(values).argmax()) + 1
                     return f"Column {shown(column.name)} is infinite in row {row}."
-        words = (str(error).strip().splitlines() or [""])[0]
-        return f"The model can't predict this ({type(error).__name__}: {words[:300]})."
+        if isinstance(error, Beyond) and not error.words:
+            return (
+                f"{error.where} is beyond the graph of the model, and this server has no more of "
+                "it. Ask one that runs with all that requirements.txt names."
+            )
+        said = (str(error).strip().splitlines() or [""])[0]
+        words = said if isinstance(error, Beyond) else f"{type(error).__name__}: {said}"
+        return f"The model can't predict this ({words[:300]})."
 
     def wants(self) -> list[dict[str, Any]]:
         """The signature, for people and for tools."""
@@ -190,6 +198,13 @@ class Service:
             }
             for i in self.predictor.columns
         ]
+
+
+def _complains(error: Exception) -> bool:
+    """Whether the model does not like what it was given; a graph says it in the model's words."""
+    if not isinstance(error, Beyond) or not error.words:
+        return True
+    return error.words.partition(":")[0] in {kind.__name__ for kind in _COMPLAINTS}
 
 
 def guarded(

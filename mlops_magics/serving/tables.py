@@ -1,32 +1,22 @@
-"""Models with named columns: every form → columns by name → one DataFrame."""
+"""Models with named columns: every form → columns by name → one table."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
 from mlops_magics.errors import did_you_mean
 from mlops_magics.flavors.predictors import Input
+from mlops_magics.serving import delimited
 from mlops_magics.serving.columns import convert
 from mlops_magics.serving.refusals import BadRequest, shown
+from mlops_magics.serving.table import Table
 
-#: Frame, rows, params (none yet), columns as they came, columns that are absent.
-Table = tuple[pd.DataFrame, int, None, Mapping[str, Sequence[Any]] | None, tuple[str, ...]]
-
-#: How pandas is to read a column of CSV, as MLflow asks it to; others are read as text.
-_CSV_TYPES = {
-    "long": "int64",
-    "integer": "int32",
-    "double": "float64",
-    "float": "float32",
-    "boolean": "bool",
-}
+#: The table, rows, params (none yet), columns as they came, columns that are absent.
+Read = tuple[Table, int, None, Mapping[str, Sequence[Any]] | None, tuple[str, ...]]
 
 
-def from_json(form: str, value: Any, inputs: Sequence[Input]) -> Table:
+def from_json(form: str, value: Any, inputs: Sequence[Input]) -> Read:
     """The table in one of the JSON forms.
 
     Raises
@@ -44,8 +34,13 @@ def from_json(form: str, value: Any, inputs: Sequence[Input]) -> Table:
         raise BadRequest("There are no rows to predict.")
     absent = _check_names(columns, inputs)
     taken = {str(i.name): columns[str(i.name)] for i in inputs if i.name not in absent}
-    converted = {str(i.name): convert(i, taken[str(i.name)]) for i in inputs if i.name in taken}
-    return pd.DataFrame(converted, copy=False), rows, None, taken, absent
+    return _converted(taken, rows, inputs), rows, None, taken, absent
+
+
+def _converted(taken: Mapping[str, Sequence[Any]], rows: int, inputs: Sequence[Input]) -> Table:
+    wanted = {str(i.name): i for i in inputs if i.name in taken}
+    arrays = {name: convert(i, taken[name]) for name, i in wanted.items()}
+    return Table(arrays, {name: i.type for name, i in wanted.items()}, rows)
 
 
 def _split(value: Any) -> tuple[dict[Any, Sequence[Any]], int]:
@@ -126,7 +121,7 @@ def _unequal(lengths: Mapping[str, int]) -> tuple[tuple[str, int], tuple[str, in
     return first, next(item for item in lengths.items() if item[1] != first[1])
 
 
-def from_csv(text: str, inputs: Sequence[Input]) -> Table:
+def from_csv(text: str, inputs: Sequence[Input]) -> Read:
     """The table in CSV, with a line of names.
 
     Raises
@@ -134,36 +129,15 @@ def from_csv(text: str, inputs: Sequence[Input]) -> Table:
     BadRequest
         If it can't be read, lacks a column, or a value does not fit its column.
     """
-    header = list(_read(text, nrows=0).columns)
-    absent = _check_names(dict.fromkeys(header), inputs)
-    wanted = [i for i in inputs if i.name not in absent]
-    names = [str(i.name) for i in wanted]
-    types = {str(i.name): _CSV_TYPES.get(i.type, "str") for i in wanted}
-    try:
-        frame = pd.read_csv(io.StringIO(text), usecols=names, dtype=types)[names]
-    except (ValueError, OverflowError):  # then read it as text, to say which value does not fit
-        frame = _read(text, usecols=names, dtype="str")[names]
-        frame = pd.DataFrame({str(i.name): convert(i, _plain(frame[i.name])) for i in wanted})
-    if not len(frame):
+    columns = delimited.read(text)
+    absent = _check_names(columns, inputs)
+    rows = len(next(iter(columns.values())))
+    if not rows:
         raise BadRequest("There are no rows to predict.")
-    for column in wanted:
-        if column.type in ("datetime", "binary"):
-            frame[column.name] = convert(column, _plain(frame[column.name]))
-    return frame, len(frame), None, None, absent
-
-
-def _read(text: str, **options: Any) -> pd.DataFrame:
-    try:
-        frame: pd.DataFrame = pd.read_csv(io.StringIO(text), **options)
-        return frame
-    except (ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors
-        raise BadRequest(f"The body is not CSV that can be read: {error}.") from error
-
-
-def _plain(column: Any) -> list[Any]:
-    return [
-        None if missing else value for value, missing in zip(column, column.isna(), strict=True)
-    ]
+    wanted = [i for i in inputs if i.name not in absent]
+    taken = {str(i.name): delimited.typed(columns[str(i.name)], i.type) for i in wanted}
+    table = _converted(taken, rows, inputs)
+    return table, rows, None, table.lists(), absent
 
 
 def _check_names(columns: Mapping[Any, Any], inputs: Sequence[Input]) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ def example(model: Path) -> Rows | None:
     if not request.is_file():
         return None
     body = json.dumps(json.loads(request.read_bytes())).encode()
-    found: Rows = bodies.read(body, "application/json", about.inputs).data
+    found: Rows = bodies.read(body, "application/json", about.inputs).native
     return None if isinstance(found, dict) else found  # several tensors by name
 
 

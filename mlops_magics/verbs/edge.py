@@ -40,7 +40,7 @@ def reference(version: Version, model: Path) -> tuple[Reference, tuple[str, ...]
             "no input example.",
             "Train it on a prepared dataset.",
         )
-    rows = bodies.read(body, "application/json", meta.inputs).data
+    rows = bodies.read(body, "application/json", meta.inputs).native
     return Reference(data=rows, source="the input example"), (FEW.format(why=found),)
 
 

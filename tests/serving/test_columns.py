@@ -11,6 +11,7 @@ import pytest
 from mlops_magics.flavors import Input
 from mlops_magics.serving.columns import convert
 from mlops_magics.serving.refusals import BadRequest
+from mlops_magics.serving.table import Table, framed
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,8 @@ def test_a_long_value_is_shown_short() -> None:
 
 def test_words_are_what_pandas_makes_of_words() -> None:
     for values in (["a", "b"], ["a", None], [None, float("nan")]):
-        converted = pd.DataFrame({"x": convert(Input("x", "string"), values)})["x"]
+        table = Table({"x": convert(Input("x", "string"), values)}, {"x": "string"}, len(values))
+        converted = framed(table)["x"]
         assert converted.dtype == pd.Series(["a"]).dtype
         assert converted.isna().tolist() == [v != "a" and v != "b" for v in values]
 
