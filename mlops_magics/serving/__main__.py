@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import os
 import signal
@@ -23,6 +24,7 @@ from mlops_magics.serving.guard import LOCAL, Guard, is_loopback
 
 if TYPE_CHECKING:
     from mlops_magics.serving.app import Server
+    from mlops_magics.serving.connections import Limits
 
 log = logging.getLogger("mlops_magics.serving")
 
@@ -56,6 +58,18 @@ def arguments() -> argparse.ArgumentParser:
         type=float,
         default=30.0,
         help="seconds in which a request must be answered (504), and a body have arrived (408)",
+    )
+    parser.add_argument(
+        "--max-connections",
+        type=int,
+        default=1000,
+        help="how many may be open; the next takes the place of one that asks nothing",
+    )
+    parser.add_argument(
+        "--keep-alive",
+        type=float,
+        default=75.0,
+        help="seconds that a connection may stay open after an answer",
     )
     parser.add_argument(
         "--no-batching",
@@ -134,14 +148,24 @@ def _serve(options: argparse.Namespace) -> int:
     hosts = [*LOCAL, options.host, *options.allowed_host] if local or options.allowed_host else []
     host, port = listening.getsockname()[:2]
     log.info("Serving %s at http://%s:%d (process %d)", package.model, host, port, os.getpid())
-    _run(server, Guard(server.app(), hosts, token), listening)
+    from mlops_magics.serving.connections import Limits
+
+    limits = Limits(options.max_connections, idle=options.keep_alive)
+    _run(server, Guard(server.app(), hosts, token), listening, limits)
     log.info("Stopped")
     return 0
 
 
-def _run(server: Server, app: Guard, listening: socket.socket) -> None:
+def _run(
+    server: Server, app: Guard, listening: socket.socket, limits: Limits | None = None
+) -> None:
     """Until SIGTERM or SIGINT; then what is in work ends first."""
     import uvicorn
+
+    from mlops_magics.serving import connections
+
+    limits = (limits or connections.Limits()).within(connections.raise_files())
+    kept = connections.Connections(limits)
 
     class Calm(uvicorn.Server):
         """Ends by itself; uvicorn's own would raise the signal once more at the end."""
@@ -160,7 +184,12 @@ def _run(server: Server, app: Guard, listening: socket.socket) -> None:
             server.draining = True
             self.told = self.told or time.monotonic()
 
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            asyncio.get_running_loop().set_exception_handler(connections.errors_of_loop())
+            await super().startup(sockets)
+
         async def on_tick(self, counter: int) -> bool:
+            kept.sweep()
             since = time.monotonic() - self.told
             if server.draining and not (server.in_flight and since < LINGER):
                 self.config.timeout_graceful_shutdown = max(1, DRAIN - int(since))
@@ -169,6 +198,9 @@ def _run(server: Server, app: Guard, listening: socket.socket) -> None:
 
     config = uvicorn.Config(
         app,
+        http=kept.protocol,  # type: ignore[arg-type]  # whatever makes one will do
+        backlog=limits.backlog,
+        timeout_keep_alive=limits.idle,  # type: ignore[arg-type]  # only added to a time
         ws="none",
         lifespan="on",
         access_log=False,

@@ -1,13 +1,15 @@
 """A server, in a process of its own, whose model does what the number it is asked says.
 
 ``python -m tests.serving.scripted PORT KEY=VALUE…``: below 0 the model raises, from 1000 on it
-sleeps that many seconds less 1000; it answers the double.
+sleeps that many seconds less 1000; it answers the double. Besides options of the server there are
+``limits``, of its connections, and ``files``: how many may be open, softly and at all.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import resource
 import socket
 import subprocess
 import sys
@@ -24,6 +26,7 @@ import pandas as pd
 from mlops_magics.flavors import Input, Predictor
 from mlops_magics.serving import __main__ as serving
 from mlops_magics.serving.app import Server
+from mlops_magics.serving.connections import Limits
 from mlops_magics.serving.guard import Guard
 from mlops_magics.serving.service import Service
 
@@ -60,7 +63,13 @@ def running(**options: Any) -> Iterator[tuple[httpx.Client, subprocess.Popen[str
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__, str(port), *(f"{k}={v}" for k, v in options.items())],
+        [
+            sys.executable,
+            "-m",
+            __name__,
+            str(port),
+            *(f"{k}={json.dumps(v)}" for k, v in options.items()),
+        ],
         cwd=Path(__file__).parents[2],
         stderr=subprocess.PIPE,
         text=True,
@@ -81,12 +90,21 @@ def running(**options: Any) -> Iterator[tuple[httpx.Client, subprocess.Popen[str
         process.communicate()
 
 
-def main(port: int, options: Mapping[str, Any]) -> None:
+def main(
+    port: int,
+    *,
+    limits: Mapping[str, Any] | None = None,
+    files: tuple[int, int] | None = None,
+    **options: Any,
+) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    if files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, tuple(files))
     made = server(**options)
-    serving._run(made, Guard(made.app()), serving._listen("127.0.0.1", port, None))
+    listening = serving._listen("127.0.0.1", port, None)
+    serving._run(made, Guard(made.app()), listening, Limits(**(limits or {})))
 
 
 if __name__ == "__main__":
-    pairs = (pair.split("=") for pair in sys.argv[2:])
-    main(int(sys.argv[1]), {k: json.loads(v) for k, v in pairs})
+    pairs = (pair.split("=", 1) for pair in sys.argv[2:])
+    main(int(sys.argv[1]), **{k: json.loads(v) for k, v in pairs})

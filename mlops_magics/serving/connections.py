@@ -1,0 +1,218 @@
+"""Connections: how many may be open, and how long one may be without a request.
+
+uvicorn alone waits for ever for a first byte and for the end of a head, and takes as many
+connections as there are file descriptors. Here each connection with nothing in work stands in
+one of two lines: for its head to come, or idle after an answer. When all places are taken, the
+connection that has stood longest gives way to a new one, so that however many are only held
+open, whoever asks is answered. Where every place is at work, the new one is told so (503).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import resource
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from mlops_magics.serving.guard import Receive, Scope, Send
+
+log = logging.getLogger("mlops_magics.serving")
+
+#: Largest head of a request, in bytes.
+MOST_HEAD = 64 << 10
+#: Files that a model, the capture and the libraries may have open.
+RESERVED = 128
+#: Connections that the kernel may hold for us, and that one turn of the event loop accepts.
+BACKLOG = 2048
+#: Seconds between two sentences in the log of one and the same want.
+SELDOM = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What connections may take.
+
+    Attributes
+    ----------
+    connections : int
+        How many may be open.
+    head : float
+        Seconds in which the head of a request must have arrived, the first from the connection on.
+    idle : float
+        Seconds that a connection may stay open after an answer, with no new request.
+    backlog : int
+        How many may wait to be accepted.
+    """
+
+    connections: int = 1000
+    head: float = 10.0
+    idle: float = 75.0
+    backlog: int = BACKLOG
+
+    def within(self, files: int) -> Limits:
+        """As many of both as a process with so many files can have."""
+        room = max(2, files - RESERVED)
+        backlog = min(self.backlog, room // 2)
+        return replace(self, connections=min(self.connections, room - backlog), backlog=backlog)
+
+
+def raise_files() -> int:
+    """Let this process have as many files as it may; how many that is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        hard = max(soft, 1 << 20)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+class Connections:
+    """All connections of a server; makes the protocol of each."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        # Since when each stands there; a dict keeps the order.
+        self.heads: dict[Connection, float] = {}
+        self.idle: dict[Connection, float] = {}
+
+    def protocol(self, **uvicorn: Any) -> Connection:
+        """The protocol of a new connection, as uvicorn asks for it."""
+        return Connection(self, **uvicorn)
+
+    def has_room(self, count: int) -> bool:
+        """Whether one of `count` may stay, if need be in place of the one that waits longest."""
+        if count <= self.limits.connections:
+            return True
+        fronts = [next(iter(line.items())) for line in (self.heads, self.idle) if line]
+        if not fronts:
+            return False
+        min(fronts, key=lambda front: front[1])[0].give_way()
+        return True
+
+    def sweep(self) -> None:
+        """End those whose head has not come in time; those that are idle have timers."""
+        latest = time.monotonic() - self.limits.head
+        for connection, since in list(self.heads.items()):
+            if since > latest:
+                break
+            connection.slow_head()
+
+    def leave(self, connection: Connection) -> None:
+        """Take one out of both lines."""
+        self.heads.pop(connection, None)
+        self.idle.pop(connection, None)
+
+
+class Connection(HttpToolsProtocol):
+    """One connection: uvicorn's, within limits."""
+
+    def __init__(self, kept: Connections, **uvicorn: Any) -> None:
+        super().__init__(**uvicorn)
+        self.kept = kept
+        self.head_size = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if not self.kept.has_room(len(self.connections)):
+            self.app = _full
+        self.kept.heads[self] = time.monotonic()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.kept.leave(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self in self.kept.heads:
+            self.head_size += len(data)
+            if self.head_size > MOST_HEAD:
+                self._refuse(431, "HEAD_TOO_LARGE", f"The head is larger than {MOST_HEAD:,} bytes.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self.cycle is None or self.cycle.response_complete:
+            self.kept.leave(self)
+            self.kept.heads[self] = time.monotonic()
+
+    def on_headers_complete(self) -> None:
+        self.kept.leave(self)
+        self.head_size = 0
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        if not (self.pipeline or self.transport.is_closing() or self in self.kept.heads):
+            self.kept.idle[self] = time.monotonic()
+        super().on_response_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.transport.abort()  # also where the last answer was never taken
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, "BAD_REQUEST", "This is no HTTP request that can be read.")
+
+    def give_way(self) -> None:
+        """End at once, as somebody else needs the place."""
+        self.kept.leave(self)
+        self.connections.discard(self)
+        self.transport.abort()
+
+    def slow_head(self) -> None:
+        """End, as no whole head has come."""
+        self.kept.leave(self)
+        if self.head_size == 0:
+            self.transport.abort()
+        else:
+            words = f"The head of the request did not arrive within {self.kept.limits.head:g} s."
+            self._refuse(408, "REQUEST_TIMEOUT", words)
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        self.kept.leave(self)
+        body = json.dumps({"error_code": code, "message": message}).encode()
+        self.transport.write(
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode()
+            + body
+        )
+        self.transport.close()
+
+
+async def _full(scope: Scope, receive: Receive, send: Send) -> None:
+    """What a connection is told for which there was no place."""
+    message = "Every connection that the server may have is at work."
+    body = json.dumps({"error_code": "TEMPORARILY_UNAVAILABLE", "message": message}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"retry-after", b"1"),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def errors_of_loop() -> Callable[[asyncio.AbstractEventLoop, Mapping[str, Any]], None]:
+    """A handler of the event loop's errors that tells a want of files in a sentence, seldom.
+
+    The loop itself tries again in a second; in Python before 3.12 it would write two thousand
+    tracebacks each time, and as many at the end, when what it would try again is closed.
+    """
+    told = -SELDOM
+
+    def handle(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+        nonlocal told
+        message = str(context.get("message", ""))
+        if "_start_serving" in message:
+            return
+        if "out of system resource" not in message:
+            loop.default_exception_handler(dict(context))
+        elif (now := time.monotonic()) - told >= SELDOM:
+            told = now
+            log.error("No connection can be accepted now: %s.", context.get("exception"))
+
+    return handle
