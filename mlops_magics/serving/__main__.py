@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from mlops_magics import flavors
 from mlops_magics.errors import MlopsError, WrongUsage
 from mlops_magics.flavors import trust
-from mlops_magics.serving import logs, manifest
+from mlops_magics.serving import logs, manifest, runtimes
 from mlops_magics.serving.guard import LOCAL, Guard, is_loopback
 
 if TYPE_CHECKING:
@@ -72,6 +72,12 @@ def arguments() -> argparse.ArgumentParser:
         help="seconds that a connection may stay open after an answer",
     )
     parser.add_argument(
+        "--runtime",
+        choices=runtimes.CHOICES,
+        default=runtimes.AUTO,
+        help="answer by the model's graph (onnx), its own library (native), or the faster of both",
+    )
+    parser.add_argument(
         "--no-batching",
         action="store_true",
         help="answer each request by a call of the model of its own, also those that waited",
@@ -101,7 +107,9 @@ def main(given: Sequence[str] | None = None) -> int:
     options = arguments().parse_args(given)
     logs.set_up(options.log_format)
     try:
-        return _replay(options.folder) if options.replay else _serve(options)
+        if options.replay:
+            return _replay(options.folder, options.runtime)
+        return _serve(options)
     except MlopsError as error:
         log.error("%s", error)
         return error.exit_code
@@ -119,7 +127,7 @@ def _serve(options: argparse.Namespace) -> int:
     trust.lean = True
     folder = options.folder.resolve()
     package = manifest.checked(folder)
-    predictor = flavors.load(folder / manifest.MODEL)
+    predictor = runtimes.load(folder, options.runtime)
 
     from mlops_magics.serving.app import Server
     from mlops_magics.serving.capture import Capture
@@ -135,6 +143,7 @@ def _serve(options: argparse.Namespace) -> int:
             "package": package.digest,
             "run_id": package.run_id,
             "commit": package.commit,
+            "runtime": runtimes.name(predictor),
             "mlflow_version": flavors.folder.read(folder / manifest.MODEL).mlflow_version,
         },
         capture,
@@ -147,7 +156,14 @@ def _serve(options: argparse.Namespace) -> int:
     )
     hosts = [*LOCAL, options.host, *options.allowed_host] if local or options.allowed_host else []
     host, port = listening.getsockname()[:2]
-    log.info("Serving %s at http://%s:%d (process %d)", package.model, host, port, os.getpid())
+    log.info(
+        "Serving %s at http://%s:%d (%s, process %d)",
+        package.model,
+        host,
+        port,
+        runtimes.name(predictor),
+        os.getpid(),
+    )
     from mlops_magics.serving.connections import Limits
 
     limits = Limits(options.max_connections, idle=options.keep_alive)
@@ -232,13 +248,13 @@ def _listen(host: str, port: int, descriptor: int | None) -> socket.socket:
     return listening
 
 
-def _replay(folder: Path) -> int:
+def _replay(folder: Path, runtime: str) -> int:
     """Answer the package's example as the server would, on standard output."""
     from mlops_magics.serving.service import Service
 
     folder = folder.resolve()
     trust.lean = True
-    service = Service(flavors.load(folder / manifest.MODEL))
+    service = Service(runtimes.load(folder, runtime))
     answer = service.answer(manifest.example(folder), "application/json", "replay")
     sys.stdout.write(answer.body.decode() + "\n")
     return 0 if answer.status == 200 else 1

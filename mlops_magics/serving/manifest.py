@@ -34,6 +34,8 @@ class Manifest:
         Each file's sha256.
     measured : mapping
         What was measured when it was made, times among it: here, as no digest would hold them.
+    why_no_graph : str
+        Why the model is served by its own library and not as an ONNX graph; empty where it is.
     """
 
     model: str
@@ -48,6 +50,7 @@ class Manifest:
     server: str = ""
     warnings: tuple[str, ...] = field(default=())
     measured: Mapping[str, Any] = field(default_factory=dict)
+    why_no_graph: str = ""
     format: int = 1
 
     def write(self, folder: Path) -> None:

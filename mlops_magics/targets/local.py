@@ -156,7 +156,8 @@ def _smoke_test(package: Path, url: str) -> tuple[str, ...]:
         raise StepFailed(
             f"The deployment failed its smoke test: {reply.message}", "It was stopped again."
         )
-    if difference := comparing.differs(expected, reply.content):
+    within = comparing.tolerance(package)
+    if difference := comparing.differs(expected, reply.content, within=within):
         raise StepFailed(
             f"The deployment failed its smoke test, it answers differently: {difference}.",
             "It was stopped again.",

@@ -10,7 +10,7 @@ from mlops_magics.errors import BadData, MlopsError
 from mlops_magics.verbs.judged_rows import training_data
 
 if TYPE_CHECKING:
-    from mlops_magics.serving.package.bundling import Reference
+    from mlops_magics.serving.package.reference import Reference
     from mlops_magics.store.versions import Version
 
 #: Said of a model whose graph was compared on the few rows that came with it.
@@ -27,7 +27,7 @@ def reference(version: Version, model: Path) -> tuple[Reference, tuple[str, ...]
     """
     from mlops_magics.serving import bodies
     from mlops_magics.serving.package import assembling
-    from mlops_magics.serving.package.bundling import Reference
+    from mlops_magics.serving.package.reference import Reference
 
     meta = flavors.folder.read(model)
     found = _recorded(version, meta.inputs)
@@ -48,7 +48,7 @@ def _recorded(version: Version, inputs: tuple[flavors.Input, ...]) -> Reference 
     """The recorded rows, or why there are none."""
     import pandas as pd
 
-    from mlops_magics.serving.package.bundling import Reference
+    from mlops_magics.serving.package.reference import Reference
 
     try:
         dataset = training_data(version)

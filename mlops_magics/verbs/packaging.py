@@ -30,9 +30,11 @@ def package(
 ) -> Package:
     """Put a model, its exact requirements and its server into one folder that runs anywhere.
 
-    The folder needs no MLflow for scikit-learn models, and holds a Dockerfile. Before it is
-    called done, its own server answers the input example in a fresh process that has only the
-    locked packages, and the answers must be the model's.
+    The folder needs no MLflow for scikit-learn models, and holds a Dockerfile. With the extra
+    ``onnx`` installed it also holds the model as an ONNX graph, where the model can be converted
+    and the graph answers as it does on the recorded data: so it is served many times faster.
+    Before it is called done, its own server answers the input example in a fresh process that
+    has only the locked packages, and the answers must be the model's.
 
     As ``onnx`` it is for small machines: an ONNX graph, its signature and a runner of one file,
     which need onnxruntime and numpy only. The graph must answer as the model does on all rows of
@@ -93,7 +95,9 @@ def package(
         else:
             from mlops_magics.serving.package import assembling
 
-            made, replayed = assembling.assemble(path, place, about, python)
+            made, replayed = assembling.assemble(
+                path, place, about, python, lambda: edge.reference(version, path)
+            )
         record = record_of(made, place, replayed=replayed, kind=as_, notes=notes)
         current.tags({"mlops.model": version.ref, "mlops.package.digest": made.digest})
         current.json("package.json", dataclasses.asdict(made))

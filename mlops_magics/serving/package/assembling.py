@@ -7,17 +7,17 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from mlops_magics import errors, flavors
-from mlops_magics.errors import MlopsError, StepFailed, WrongUsage
-from mlops_magics.serving import manifest
-from mlops_magics.serving.package import isolation, lock, texts
-from mlops_magics.serving.package.comparing import differs
+from mlops_magics.errors import BadData, MlopsError, StepFailed, WrongUsage
+from mlops_magics.serving import graph, manifest, runtimes
+from mlops_magics.serving.package import comparing, graphing, isolation, lock, texts
+from mlops_magics.serving.package.reference import Reference
 from mlops_magics.serving.service import Service
 
 log = logging.getLogger("mlops_magics")
@@ -30,8 +30,16 @@ STAYS = ("client.py", "captured.py")
 MOST_TRIES = 5
 
 
+#: Said of a model whose graph could not be proven.
+NO_ROWS = "there are no rows on which it could be compared with the model"
+
+
 def assemble(
-    model: Path, target: Path, about: Mapping[str, Any], python: str
+    model: Path,
+    target: Path,
+    about: Mapping[str, Any],
+    python: str,
+    reference: Callable[[], tuple[Reference, tuple[str, ...]]] | None = None,
 ) -> tuple[manifest.Manifest, bool]:
     """Make a package of a model's folder; `target` appears whole or not at all.
 
@@ -45,6 +53,9 @@ def assemble(
         Facts for the manifest: model, run_id, commit, created….
     python : str
         ``3.11``, for the base image.
+    reference : callable, optional
+        Gives the rows on which a graph of the model must answer as it does, and what is to be
+        said of them. Without, there is no graph.
 
     Returns
     -------
@@ -66,18 +77,26 @@ def assemble(
         )
         _copy_server(folder)
         meta = flavors.folder.read(folder / manifest.MODEL)
-        locked = lock.lock(_roots(folder / manifest.MODEL, meta))
         predictor = flavors.load(folder / manifest.MODEL)
         service = Service(predictor)
-        (folder / "Dockerfile").write_text(texts.dockerfile(about["model"], python))
-        (folder / "README.md").write_text(
-            texts.readme(about["model"], predictor.description, python, service.has_probabilities),
-            encoding="utf-8",
-        )
         replayed = _write_example(folder, meta, service)
+        measured, why_none, notes = _graph(folder, predictor, reference)
+        has_graph = not why_none
+        locked = lock.lock(_roots(folder / manifest.MODEL, meta, has_graph))
         if replayed:
             _prove(folder, locked)
         (folder / "requirements.txt").write_text(locked.text())
+        (folder / "Dockerfile").write_text(texts.dockerfile(about["model"], python, has_graph))
+        (folder / "README.md").write_text(
+            texts.readme(
+                about["model"],
+                predictor.description,
+                python,
+                service.has_probabilities,
+                has_graph,
+            ),
+            encoding="utf-8",
+        )
         files = manifest.hashes(folder)
         made = manifest.Manifest(
             **about,
@@ -86,11 +105,69 @@ def assemble(
             files=files,
             python=python,
             server=VERSION,
-            warnings=tuple(locked.notes),
+            warnings=(*locked.notes, *notes),
+            measured=measured,
+            why_no_graph=why_none,
         )
         made.write(folder)
         readable(folder)
     return made, replayed
+
+
+def _graph(
+    folder: Path,
+    predictor: flavors.Predictor,
+    reference: Callable[[], tuple[Reference, tuple[str, ...]]] | None,
+) -> tuple[dict[str, Any], str, tuple[str, ...]]:
+    """Put the model's graph beside it, where it has one; else why it has none."""
+    notes: tuple[str, ...] = ()
+
+    def rows() -> Reference:
+        nonlocal notes
+        if reference is None:
+            raise BadData(NO_ROWS)
+        found, notes = reference()
+        return found
+
+    try:
+        report, more = graphing.add(folder, predictor, rows)
+        locked = lock.lock([*lock.SERVER, *lock.GRAPH, *lock.installed(lock.FASTER)])
+        (folder / graph.REQUIREMENTS).write_text(locked.text())
+        if (folder / manifest.EXAMPLE).is_file():
+            _prove_graph(folder, locked)
+    except MlopsError as error:
+        shutil.rmtree(folder / graph.FOLDER, ignore_errors=True)
+        (folder / graph.REQUIREMENTS).unlink(missing_ok=True)
+        log.info("The model is served by its own library, as it has no graph: %s", error)
+        return {}, str(error), ()
+    log.info("The model is served as an ONNX graph, proven on %s", report["reference"])
+    return {"graph": report}, "", (*notes, *more)
+
+
+def _prove_graph(folder: Path, locked: lock.Lock) -> None:
+    """Replay the example where only what the graph needs is installed."""
+    done = isolation.replay(folder, locked.names, _replaying(folder, runtimes.ONNX))
+    if done.code != 0:
+        raise StepFailed(f"its server does not answer the input example: {_last(done)}")
+    _compare(folder, done, comparing.PROVEN)
+
+
+def _replaying(folder: Path, runtime: str) -> Sequence[str]:
+    return ("-m", "mlops_magics.serving", str(folder), "--replay", "--runtime", runtime)
+
+
+def _last(done: isolation.Replayed) -> str:
+    lines = done.log.strip().splitlines() or done.output.strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def _compare(folder: Path, done: isolation.Replayed, within: float) -> None:
+    expected = manifest.answers(folder)
+    if difference := comparing.differs(expected, json.loads(done.output), within=within):
+        raise StepFailed(
+            f"The packaged server answers differently from the model: {difference}.",
+            "Nothing was packaged.",
+        )
 
 
 @contextmanager
@@ -151,8 +228,8 @@ def _flavors() -> metadata.EntryPoints:
     return metadata.entry_points(group="mlops_magics.flavors")
 
 
-def _roots(model: Path, meta: flavors.ModelFolder) -> list[str]:
-    """What the model, its flavor and the server need."""
+def _roots(model: Path, meta: flavors.ModelFolder, has_graph: bool) -> list[str]:
+    """What the model, its flavor, the server and the graph need."""
     file = model / "requirements.txt"
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     wanted = [line.strip() for line in lines if line.strip() and not line.startswith(("#", "-"))]
@@ -161,7 +238,8 @@ def _roots(model: Path, meta: flavors.ModelFolder) -> list[str]:
     plugins = [
         e.dist.name for e in _flavors() if e.dist and not e.value.startswith("mlops_magics.")
     ]
-    return [*wanted, *plugins, *lock.SERVER, *lock.installed(lock.FASTER)]
+    server = [*lock.SERVER, *lock.NATIVE, *lock.installed(lock.FASTER)]
+    return [*wanted, *plugins, *server, *(lock.GRAPH if has_graph else ())]
 
 
 def _unused(meta: flavors.ModelFolder) -> set[str]:
@@ -206,7 +284,7 @@ def body(example: Path) -> bytes:
 def _prove(folder: Path, locked: lock.Lock) -> None:
     """Replay the example in a process that has only the locked packages; complete the lock."""
     for _ in range(MOST_TRIES):
-        done = isolation.replay(folder, locked.names)
+        done = isolation.replay(folder, locked.names, _replaying(folder, runtimes.NATIVE))
         if done.missing and done.missing not in locked.names:
             more = lock.lock([done.missing])
             locked.pins = {**more.pins, **locked.pins}
@@ -217,17 +295,11 @@ def _prove(folder: Path, locked: lock.Lock) -> None:
             continue
         break
     if done.code != 0:
-        last = (done.log.strip().splitlines() or done.output.strip().splitlines() or [""])[-1]
         raise StepFailed(
-            f"The packaged server does not answer the input example: {last}",
+            f"The packaged server does not answer the input example: {_last(done)}",
             "Nothing was packaged.",
         )
-    expected = manifest.answers(folder)
-    if difference := differs(expected, json.loads(done.output)):
-        raise StepFailed(
-            f"The packaged server answers differently from the model: {difference}.",
-            "Nothing was packaged.",
-        )
+    _compare(folder, done, comparing.EXACT)
 
 
 def is_current(folder: Path, model_digest: str) -> bool:

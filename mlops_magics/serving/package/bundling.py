@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,26 +14,13 @@ from mlops_magics import flavors
 from mlops_magics.errors import StepFailed
 from mlops_magics.serving import manifest
 from mlops_magics.serving.package import assembling, edge_texts, isolation
+from mlops_magics.serving.package.reference import Reference
 
 GRAPH, RUNNER, SIGNATURE, PARITY = "model.onnx", "run.py", "signature.json", "parity.json"
 #: All that a bundle may import beside the standard library.
 PACKAGES = ("numpy", "onnxruntime")
 #: Rows of the example that is kept.
 EXAMPLE_ROWS = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reference:
-    """The rows on which the graph must answer as the model does.
-
-    Attributes
-    ----------
-    source : str
-        What they are, in words.
-    """
-
-    data: Any
-    source: str
 
 
 def bundle(

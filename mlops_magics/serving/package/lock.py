@@ -12,16 +12,12 @@ from packaging.utils import canonicalize_name
 from mlops_magics.errors import BadData
 from mlops_magics.evidence.installed import public
 
-#: What the server itself imports; scikit-learn and its like come with the model.
-SERVER = (
-    "starlette",
-    "uvicorn",
-    "httptools",
-    "prometheus_client",
-    "numpy",
-    "pandas",
-    "PyYAML",
-)
+#: What the server itself imports.
+SERVER = ("starlette", "uvicorn", "httptools", "prometheus_client", "numpy", "PyYAML")
+#: What it needs besides for a model of Python; scikit-learn and its like come with the model.
+NATIVE = ("pandas",)
+#: ... and for a model that is a graph.
+GRAPH = ("onnxruntime",)
 #: Makes uvicorn faster where it is installed.
 FASTER = ("uvloop",)
 
