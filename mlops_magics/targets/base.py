@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from mlops_magics.errors import UnknownName
+from mlops_magics.errors import UnknownName, WrongUsage
 from mlops_magics.records import Deployment, Package
 
 if TYPE_CHECKING:
@@ -20,10 +20,17 @@ NONE: Mapping[str, str] = MappingProxyType({})
 class Target(ABC):
     """A place for deployments; one class and one entry-point line.
 
+    Parameters
+    ----------
+    place : str
+        What stands after the colon of ``--to NAME:PLACE``.
+
     Attributes
     ----------
     name : str
         The entry point's name, and what ``--to`` takes.
+    places : str
+        What `place` names, in words; empty where there is nothing to choose from.
     takes : str
         The kind of package that it takes: ``folder``, ``image`` or ``onnx``.
     options : mapping
@@ -37,6 +44,20 @@ class Target(ABC):
     takes: ClassVar[str] = "folder"
     options: ClassVar[Mapping[str, str]] = NONE
     replaces: ClassVar[bool] = False
+    places: ClassVar[str] = ""
+
+    def __init__(self, place: str = "") -> None:
+        if place and not self.places:
+            raise WrongUsage(
+                f"The target {self.name} has no places to choose from, so not {place!r}.",
+                f"Say --to {self.name}.",
+            )
+        self.place = place
+
+    @property
+    def to(self) -> str:
+        """What ``--to`` takes for it, and what a deployment names as its `target`."""
+        return f"{self.name}:{self.place}" if self.place else self.name
 
     @abstractmethod
     def deploy(

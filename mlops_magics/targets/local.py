@@ -12,7 +12,7 @@ from pathlib import Path
 from mlops_magics import records
 from mlops_magics.errors import StepFailed
 from mlops_magics.records import Deployment, Package
-from mlops_magics.targets import ports, processes, state
+from mlops_magics.targets import ports, processes, serverside, state
 from mlops_magics.targets.base import NONE, Target
 
 log = logging.getLogger("mlops_magics")
@@ -29,6 +29,12 @@ class LocalTarget(Target):
     """A server in its own process, on the loopback interface."""
 
     name = "local"
+    options = serverside.options()
+
+    def check(self, options: Mapping[str, str]) -> None:
+        """Refuse options that it does not have, and values that they can't have."""
+        super().check(options)
+        serverside.arguments(options)
 
     def deploy(
         self,
@@ -46,7 +52,7 @@ class LocalTarget(Target):
         with listening:
             taken = int(listening.getsockname()[1])
             started = processes.start(
-                _arguments(name, taken, listening.fileno(), capture),
+                _arguments(name, taken, listening.fileno(), capture, options),
                 folder=Path(package.path),
                 log=_new_log(place),
                 descriptor=listening.fileno(),
@@ -105,10 +111,21 @@ class LocalTarget(Target):
         return processes.tail(file, lines) if file else ""
 
 
-def _arguments(name: str, port: int, descriptor: int, capture: Path | None) -> list[str]:
+def _arguments(
+    name: str, port: int, descriptor: int, capture: Path | None, options: Mapping[str, str]
+) -> list[str]:
     keep = ["--capture", str(capture)] if capture else []
     where = ["--host", ports.HOST, "--port", str(port), "--fd", str(descriptor)]
-    return ["-m", "mlops_magics.serving", ".", *where, "--name", name, *keep]
+    return [
+        "-m",
+        "mlops_magics.serving",
+        ".",
+        *where,
+        "--name",
+        name,
+        *keep,
+        *serverside.arguments(options),
+    ]
 
 
 def _new_log(place: Path) -> Path:

@@ -76,14 +76,17 @@ def refreshed(deployment: Deployment) -> Deployment:
 
 
 def target(name: str) -> Target:
-    """The target of that name.
+    """The target of that name; after a colon stands the place that it is to use.
 
     Raises
     ------
     UnknownName
         If none is registered under it.
+    WrongUsage
+        If a place is named and the target has none to choose from.
     """
-    found: Target = plugins.load("target", name)()
+    kind, _, place = name.partition(":")
+    found: Target = plugins.load("target", kind)(place)
     return found
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mlops_magics import evidence, records, settings, store, targets
-from mlops_magics.errors import BadData, MlopsError, StepFailed, WrongUsage
+from mlops_magics.errors import BadData, MlopsError, StepFailed
 from mlops_magics.records import Deployment, Package, Prediction
-from mlops_magics.verbs import packaging
+from mlops_magics.verbs import packaged
 from mlops_magics.verbs.declaration import Data, DeploymentName, Model, verb
 from mlops_magics.verbs.options import Option
 from mlops_magics.verbs.steps import step
@@ -70,15 +70,12 @@ def deploy(
     """
     target = targets.state.target(to)
     target.check(options)
-    package = _packaged(model)
+    package = packaged.of(model, target.takes)
     model_name = package.model.rpartition("/")[0]
     name = store.versions.check_name(name or model_name)
-    from mlops_magics.serving import manifest
-
-    about = manifest.checked(Path(package.path))
     arguments = {"model": package.model, "to": to, "name": name, "port": port}
     arguments |= {"options": dict(options)}
-    follows = [about.run_id, about.package_run_id]
+    follows = [packaged.trained(package), package.run_id]
     with (
         targets.state.changing(name),
         step("deploy", experiment=model_name, arguments=arguments, follows=follows) as current,
@@ -187,32 +184,6 @@ def predict(name: DeploymentName, data: Data, *, probabilities: bool = False) ->
     )
 
 
-def _packaged(model: Any) -> Package:
-    """The package of a version, made if it is not there as it should be."""
-    from mlops_magics.serving import manifest
-    from mlops_magics.serving.package import assembling
-
-    if isinstance(model, Package):
-        model = Path(model.path)
-    if isinstance(model, Path):
-        place = model.expanduser().absolute()
-    elif isinstance(model, str) and (Path(model).expanduser() / manifest.FILE).is_file():
-        place = Path(model).expanduser().absolute()
-    else:
-        version = store.versions.resolve(packaging.reference(model))
-        place = packaging.default_place(version)
-        if not assembling.is_current(place, version.digest):
-            return packaging.package(version.ref)
-        log.info("%s is packaged already, in %s", version.ref, place)
-    made = manifest.checked(place)
-    if not (place / manifest.MODEL).is_dir():
-        raise WrongUsage(
-            f"{place} is an ONNX graph with a runner, which holds no server.",
-            f"Deploy {made.model}, or package it --as folder.",
-        )
-    return packaging.record_of(made, place, replayed=manifest.answers(place) is not None)
-
-
 @dataclass(frozen=True)
 class _Asked:
     package: Package
@@ -243,7 +214,7 @@ def _replace(target: Target, asked: _Asked) -> Deployment:
     if old is None or old.status == "stopped":
         return asked.start(target)
     before = targets.state.target(old.target)
-    if target.replaces and old.target == target.name:
+    if target.replaces and old.target == target.to:
         return asked.start(target)
     if old.status == "down":
         before.undeploy(old)  # what is left of it may still hold the port
@@ -257,16 +228,11 @@ def _replace(target: Target, asked: _Asked) -> Deployment:
         return asked.start(target)
     except MlopsError as error:
         with contextlib.suppress(MlopsError):
-            _Asked(_former(old), name, port, old.options, old.run_id).start(before)
+            _Asked(packaged.former(old, before.takes), name, port, old.options, old.run_id).start(
+                before
+            )
             error.hint = f"{old.model} answers again at {old.url}. {error.hint}".rstrip()
         raise
-
-
-def _former(deployment: Deployment) -> Package:
-    from mlops_magics.serving import manifest
-
-    place = Path(deployment.package)
-    return packaging.record_of(manifest.checked(place), place, replayed=True)
 
 
 def _table(data: Any) -> pd.DataFrame:

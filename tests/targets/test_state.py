@@ -49,6 +49,12 @@ def test_a_target_that_is_not_there() -> None:
         state.target("lokal")
 
 
+def test_a_place_of_a_target_that_has_none() -> None:
+    assert state.target("local").to == "local"
+    with pytest.raises(WrongUsage, match=r"local has no places .* 'here'\. Say --to local"):
+        state.target("local:here")
+
+
 def test_an_interrupted_write_leaves_the_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
     state.save(deployment())
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 
 import mlops_magics as mlops
 from mlops_magics import settings, store
 from mlops_magics.errors import BadData, StepFailed, UnknownName, WrongUsage
-from mlops_magics.serving import captured, client
+from mlops_magics.serving import captured, client, manifest
 from mlops_magics.targets import state
 
 
@@ -263,6 +266,37 @@ def test_without_capture(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     deployed = mlops.deploy("credit")
     assert deployed.capture == ""
     assert not (settings.load().state / "deployments" / "credit" / "capture.db").exists()
+
+
+def test_a_package_of_another_kind(model: Any, tmp_path: Path) -> None:
+    record = mlops.package("credit", output=str(tmp_path / "mine"))
+    made = dataclasses.replace(record, kind="image")
+    with pytest.raises(WrongUsage, match="is an image, and the target takes a folder with a serv"):
+        mlops.deploy(made)
+    shutil.rmtree(tmp_path / "mine" / "model")
+    files = manifest.hashes(tmp_path / "mine")
+    written = manifest.read(tmp_path / "mine")
+    dataclasses.replace(written, files=files, digest=manifest.overall(files)).write(
+        tmp_path / "mine"
+    )
+    with pytest.raises(WrongUsage, match=r"is an ONNX graph .* Deploy credit/1, or package it"):
+        mlops.deploy(str(tmp_path / "mine"))
+
+
+def test_options_that_are_none(model: Any) -> None:
+    with pytest.raises(UnknownName, match=r"no option 'time-out'\. Did you mean 'timeout'"):
+        mlops.deploy("credit", options={"time-out": "10"})
+    for option, value, words in (
+        ("timeout", "soon", "timeout is a number, and not 'soon'"),
+        ("log-format", "xml", r"log-format can't be 'xml'\. It is one of text, json"),
+        ("batching", "no", r"batching is on or off, and not 'no'\. Say -o batching off"),
+    ):
+        with pytest.raises(WrongUsage, match=words):
+            mlops.deploy("credit", options={option: value})
+    assert store.runs.find(experiment="credit", verb="package") == []
+    deployed = mlops.deploy("credit", options={"batching": "off", "log-format": "json"})
+    assert "--no-batching --log-format json" in " ".join(psutil.Process(deployed.pid).cmdline())
+    assert state.find("credit").options == {"batching": "off", "log-format": "json"}
 
 
 def test_names_that_are_none(model: Any) -> None:
