@@ -27,7 +27,7 @@ class Routes:
 
     @cached_property
     def _described(self) -> dict[str, Any]:
-        return openapi.described(self.server.service, self.server.about)
+        return openapi.described(self.server.models)
 
     async def openapi(self, request: Request) -> Response:
         """OpenAPI 3.1."""

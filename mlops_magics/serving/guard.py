@@ -21,6 +21,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 LOCAL = ("localhost", "127.0.0.1", "::1")
 #: Asked by whatever watches over a container; they tell nothing but that the server is there.
 OPEN_PATHS = ("/ping", "/health", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready")
+#: Ways to write a host's name that are remembered.
+MOST_KNOWN = 100
 
 
 def is_loopback(host: str) -> bool:
@@ -46,21 +48,37 @@ class Guard:
         self.app = app
         self.hosts = frozenset(h.lower() for h in hosts)
         self.token = token.encode()
+        self._known: set[bytes] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection, by the ASGI protocol."""
         if scope["type"] == "http":
             headers = dict(scope["headers"])
-            host = _name(headers.get(b"host", b"").decode("latin-1"))
-            if self.hosts and host not in self.hosts:
-                message = f"This server does not answer to the name {host[:100]!r}."
+            host = headers.get(b"host", b"")
+            if not self.answers_to(host):
+                named = _name(host.decode("latin-1"))
+                message = f"This server does not answer to the name {named[:100]!r}."
                 return await _refuse(send, 403, "FORBIDDEN", message)
-            if self.token and scope["path"] not in OPEN_PATHS:
-                given = headers.get(b"authorization", b"").removeprefix(b"Bearer ")
-                if not hmac.compare_digest(given, self.token):
-                    message = "Send the server's token as 'Authorization: Bearer …'."
-                    return await _refuse(send, 401, "UNAUTHENTICATED", message)
+            is_open = scope["path"] in OPEN_PATHS
+            if not (is_open or self.admits(headers.get(b"authorization", b""))):
+                message = "Send the server's token as 'Authorization: Bearer …'."
+                return await _refuse(send, 401, "UNAUTHENTICATED", message)
         return await self.app(scope, receive, send)
+
+    def answers_to(self, host: bytes) -> bool:
+        """Whether that, as a request's ``Host``, is a name of this server."""
+        if not self.hosts or host in self._known:
+            return True
+        if _name(host.decode("latin-1")) not in self.hosts:
+            return False
+        if len(self._known) < MOST_KNOWN:
+            self._known.add(host)
+        return True
+
+    def admits(self, authorization: bytes) -> bool:
+        """Whether that, as a request's ``Authorization``, carries the token."""
+        given = authorization.removeprefix(b"Bearer ")
+        return not self.token or hmac.compare_digest(given, self.token)
 
 
 def _name(host: str) -> str:

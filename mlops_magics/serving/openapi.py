@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops_magics.flavors.predictors import Input
 from mlops_magics.serving import bodies, fitting, parameters, tensors
 from mlops_magics.serving.service import Service
+
+if TYPE_CHECKING:
+    from mlops_magics.serving.served import Served
 
 Schema = dict[str, Any]
 
@@ -42,61 +45,40 @@ _ASKED = {
     "/v2": "The server, by the Open Inference Protocol.",
     "/v2/health/live": "As /livez.",
     "/v2/health/ready": "As /readyz.",
+    "/v2/repository/index": "All models, each with its state.",
 }
 
 
-def described(service: Service, about: Mapping[str, Any]) -> Schema:
-    """The whole description.
-
-    Parameters
-    ----------
-    about : mapping
-        As `Server` has it.
-    """
-    model = str(about.get("model", ""))
-    name, _, version = model.rpartition("/")
-    predictor = service.predictor
+def described(models: Sequence[Served]) -> Schema:
+    """The whole description; of several models the first is the one with no name in its path."""
+    first = models[0]
     paths: Schema = {
-        "/invocations": {
-            "post": _operation(
-                "Predictions, by MLflow's scoring protocol.",
-                {
-                    "application/json": _with_example(
-                        _ref("Request"), json.loads(service.example) if service.example else None
-                    ),
-                    "text/csv": {"schema": {"type": "string"}},
-                },
-                "Predictions",
-                "Error",
-            )
-        },
+        "/invocations": {"post": _scored(first.service, "")},
         **{path: {"get": _told(summary)} for path, summary in _ASKED.items()},
-        f"/v2/models/{name}": {"get": _told("The model's inputs and outputs.")},
-        f"/v2/models/{name}/infer": {
-            "post": _operation(
-                "Predictions, by the Open Inference Protocol.",
-                {"application/json": _with_example(_ref("Tensors"), inferred(service))},
-                "Tensors",
-                "TensorError",
-                less=("415",),
-            )
-        },
+        **_tensor_paths(first, f"/v2/models/{first.name}"),
     }
+    schemas = _schemas(first.service, "")
+    for number, served in enumerate(models[1:], start=2):
+        more = str(number)
+        path = f"/models/{served.name}/{served.version}/invocations"
+        paths[path] = {"post": _scored(served.service, more)}
+        paths |= _tensor_paths(served, f"/v2/models/{served.name}/versions/{served.version}")
+        schemas |= _schemas(served.service, more)
+    about = first.service.predictor.description or "A model"
+    beside = ", ".join(served.ref for served in models[1:])
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": name or "model",
-            "version": version or "0",
-            "description": f"{predictor.description or 'A model'}, served by mlops_magics.",
+            "title": first.name or "model",
+            "version": first.version or "0",
+            "description": f"{about}, served by mlops_magics{beside and f' beside {beside}'}.",
         },
         "paths": paths,
         "security": [{}, {"token": []}],
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
             "schemas": {
-                "Row": row(predictor.columns),
-                "Request": _request(service),
-                "Predictions": _predictions(service),
+                **schemas,
                 "Error": {
                     "type": "object",
                     "required": ["error_code", "message"],
@@ -112,6 +94,42 @@ def described(service: Service, about: Mapping[str, Any]) -> Schema:
                 },
             },
         },
+    }
+
+
+def _scored(service: Service, more: str) -> Schema:
+    """What MLflow's protocol takes and answers, of the model whose schemas end in `more`."""
+    example = json.loads(service.example) if service.example else None
+    return _operation(
+        "Predictions, by MLflow's scoring protocol.",
+        {
+            "application/json": _with_example(_ref(f"Request{more}"), example),
+            "text/csv": {"schema": {"type": "string"}},
+        },
+        f"Predictions{more}",
+        "Error",
+    )
+
+
+def _tensor_paths(served: Served, path: str) -> Schema:
+    infer = _operation(
+        "Predictions, by the Open Inference Protocol.",
+        {"application/json": _with_example(_ref("Tensors"), inferred(served.service))},
+        "Tensors",
+        "TensorError",
+        less=("415",),
+    )
+    return {
+        path: {"get": _told("The model's inputs and outputs.")},
+        f"{path}/infer": {"post": infer},
+    }
+
+
+def _schemas(service: Service, more: str) -> Schema:
+    return {
+        f"Row{more}": row(service.predictor.columns),
+        f"Request{more}": _request(service, more),
+        f"Predictions{more}": _predictions(service),
     }
 
 
@@ -154,9 +172,9 @@ def _value(column: Input) -> Schema:
     return schema
 
 
-def _request(service: Service) -> Schema:
+def _request(service: Service, more: str) -> Schema:
     inputs = service.predictor.columns
-    rows = {"type": "array", "items": _ref("Row")}
+    rows = {"type": "array", "items": _ref(f"Row{more}")}
     whole: Schema = rows if bodies.named(inputs) else {}
     split = {
         "type": "object",

@@ -9,28 +9,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mlops_magics.serving.inference import HEADER, Inference, refused
-from mlops_magics.serving.service import Steps
-
 if TYPE_CHECKING:
     from mlops_magics.serving.app import Server
 
 
 class Routes:
-    """The protocol's routes on a server.
-
-    Parameters
-    ----------
-    server : Server
-        Reads, counts and captures what is asked here as it does for ``/invocations``.
-    """
+    """The protocol's routes on a server, but for ``infer`` of its models: see `scoring`."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        name, _, version = str(server.about.get("model", "")).rpartition("/")
-        self.inference = Inference(server.service, name, version)
-        #: A deployment is asked by its own name or by its model's.
-        self.names = {name, str(server.about.get("name") or name)}
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -39,12 +26,13 @@ class Routes:
             Route("/v2/", self.about),
             Route("/v2/health/live", self.live),
             Route("/v2/health/ready", self.ready),
+            Route("/v2/repository/index", self.index, methods=["GET", "POST"]),
         ]
         for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
             found += [
                 Route(model, self.model),
                 Route(f"{model}/ready", self.model_ready),
-                Route(f"{model}/infer", self.infer, methods=["POST"]),
+                Route(f"{model}/infer", self.unknown, methods=["POST"]),
             ]
         return found
 
@@ -54,7 +42,7 @@ class Routes:
             {
                 "name": "mlops_magics",
                 "version": metadata.version("mlops_magics"),
-                "extensions": ["binary_tensor_data"],
+                "extensions": ["binary_tensor_data", "model_repository"],
             }
         )
 
@@ -64,35 +52,41 @@ class Routes:
 
     async def ready(self, request: Request) -> Response:
         """Whether a request sent now would be answered."""
-        if reason := self.server.unready():
-            return JSONResponse({"ready": False, "error": reason}, 503)
-        return JSONResponse({"ready": True})
+        return _readiness(self.server.unready())
+
+    async def index(self, request: Request) -> Response:
+        """All models, each with its state."""
+        found = []
+        for served in self.server.models:
+            reason = served.unready()
+            found.append(
+                {
+                    "name": served.name,
+                    "version": served.version,
+                    "state": "UNAVAILABLE" if reason else "READY",
+                    "reason": reason,
+                }
+            )
+        return JSONResponse(found)
 
     async def model(self, request: Request) -> Response:
-        """The model's inputs and outputs."""
-        return self._unknown(request) or JSONResponse(self.inference.metadata())
+        """A model's inputs and outputs."""
+        served = self.server.find(**request.path_params)
+        if served is None:
+            return await self.unknown(request)
+        return JSONResponse(served.inference.metadata())
 
     async def model_ready(self, request: Request) -> Response:
-        """Whether the model answers: the server has but one."""
-        return self._unknown(request) or await self.ready(request)
+        """Whether a request sent to a model now would be answered."""
+        served = self.server.find(**request.path_params)
+        return await self.unknown(request) if served is None else _readiness(served.unready())
 
-    async def infer(self, request: Request) -> Response:
-        """Predictions."""
-        if (unknown := self._unknown(request)) is not None:
-            return unknown
-        header = request.headers.get(HEADER)
+    async def unknown(self, request: Request) -> Response:
+        """That there is no such model or version."""
+        return JSONResponse({"error": self.server.no_model(request)}, 404)
 
-        def steps(body: bytes) -> Steps:
-            return self.inference.steps(body, header)
 
-        return await self.server.predicted(request, "v2", steps, refused)
-
-    def _unknown(self, request: Request) -> Response | None:
-        """That there is no such model or version; ``None`` if there is."""
-        name = request.path_params["name"]
-        version = request.path_params.get("version", self.inference.version)
-        if name in self.names and version == self.inference.version:
-            return None
-        served = f"{self.inference.name} version {self.inference.version}"
-        asked = f"{name[:100]!r} version {version[:20]}"
-        return JSONResponse({"error": f"There is no model {asked}: this is {served}."}, 404)
+def _readiness(reason: str) -> Response:
+    if reason:
+        return JSONResponse({"ready": False, "error": reason}, 503)
+    return JSONResponse({"ready": True})

@@ -16,4 +16,14 @@ def samples(text: str) -> Samples:
 
 
 def of(found: Samples, name: str, /, **labels: str) -> float:
-    return found[f"mlops_{name}", frozenset(labels.items())]
+    """A figure by its labels; the model's may be left out where there is but one."""
+    wanted = frozenset(labels.items())
+    values = [
+        value
+        for (metric, given), value in found.items()
+        if metric == f"mlops_{name}"
+        and wanted <= given
+        and {label for label, _ in given - wanted} <= {"model"}
+    ]
+    (value,) = values
+    return value

@@ -68,7 +68,10 @@ def test_what_is_served(asking: triton.InferenceServerClient) -> None:
     assert asking.is_server_live()
     assert asking.is_server_ready()
     about = asking.get_server_metadata()
-    assert (about["name"], about["extensions"]) == ("mlops_magics", ["binary_tensor_data"])
+    assert about["name"] == "mlops_magics"
+    assert about["extensions"] == ["binary_tensor_data", "model_repository"]
+    (indexed,) = asking.get_model_repository_index()
+    assert indexed == {"name": "credit", "version": "1", "state": "READY", "reason": ""}
     for name, version in (("credit", ""), ("credit", "1"), ("lending", "1")):
         assert asking.is_model_ready(name, version)
         found = asking.get_model_metadata(name, version)
@@ -163,7 +166,7 @@ def test_it_is_captured_and_counted_like_any_other(
     assert kept["Age"].tolist() == frame["Age"].tolist()
     assert kept["Home"].tolist() == frame["Home"].tolist()
     counts = httpx.get(f"{server.url}/metrics", trust_env=False).text
-    assert 'mlops_rows_total{protocol="v2"}' in counts
+    assert 'mlops_rows_total{model="credit/1",protocol="v2"}' in counts
 
 
 def infer(server: TestClient, content: Any, name: str = "credit") -> Any:
