@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -74,7 +75,7 @@ def test_a_bundle_runs_on_its_own(
     assert record["path"] == str(settings.load().state / "packages" / "credit-1-onnx")
     place = Path(record["path"])
     made = manifest.checked(place)
-    assert set(made.files) == {
+    assert {f for f in made.files if not f.startswith("web/")} == {
         "README.md", "expected_answers.json", "input_example.json", "model.onnx", "parity.json",
         "requirements.txt", "run.py", "signature.json",
     }  # fmt: skip
@@ -96,6 +97,29 @@ def test_a_bundle_runs_on_its_own(
     assert "as the model did" in run(record["path"], "", "--check").stdout
     tags = store.runs.get(record["run_id"]).data.tags
     assert tags["mlops.package.digest"] == made.digest
+
+
+def test_without_what_the_page_needs(
+    train: Callable[[Any], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in an installation that was built where npm brought nothing."""
+    from mlops_magics.serving.package import edge_web
+
+    bare = tmp_path / "web"
+    shutil.copytree(edge_web._HERE, bare, ignore=shutil.ignore_patterns("vendor"))
+    monkeypatch.setattr(edge_web, "_HERE", bare)
+    record = mlops.package(train(logistic()), as_="onnx")
+    assert record.warnings == (
+        "The web page was left out: this installation of mlops_magics has no onnxruntime-web.",
+    )
+    assert not any(f.startswith("web/") for f in record.files)
+    assert "browser" not in (Path(record.path) / "README.md").read_text()
+    (bare / "vendor").mkdir()
+    (bare / "vendor/left_out.txt").write_text("npm could not fetch it (ENOTFOUND)\n")
+    assert edge_web.add(tmp_path) == (
+        "The web page was left out: when this installation of mlops_magics was built, npm could "
+        "not fetch it (ENOTFOUND)."
+    )
 
 
 def test_again_the_same(train: Callable[[Any], str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -13,7 +14,7 @@ from typing import Any
 from mlops_magics import flavors
 from mlops_magics.errors import StepFailed
 from mlops_magics.serving import manifest
-from mlops_magics.serving.package import assembling, edge_texts, isolation
+from mlops_magics.serving.package import assembling, edge_texts, edge_web, isolation
 from mlops_magics.serving.package.reference import Reference
 
 GRAPH, RUNNER, SIGNATURE, PARITY = "model.onnx", "run.py", "signature.json", "parity.json"
@@ -71,10 +72,17 @@ def bundle(
         shutil.copyfile(Path(__file__).with_name("edge_run.py"), folder / RUNNER)
         _write(folder / SIGNATURE, _signature(about["model"], converted, may_miss))
         _write(folder / PARITY, {"reference": reference.source, **report, "size": sizes})
+        if left_out := edge_web.add(folder):
+            notes.append(left_out)
         pins = [f"{name}=={metadata.version(name)}" for name in PACKAGES]
         (folder / "requirements.txt").write_text("".join(f"{pin}\n" for pin in pins))
         readme = edge_texts.readme(
-            about["model"], predictor.description, converted, may_miss, quantise
+            about["model"],
+            predictor.description,
+            converted,
+            may_miss,
+            quantise,
+            page=not left_out,
         )
         (folder / "README.md").write_text(readme, encoding="utf-8")
         latency = _example(folder, predictor, converted, reference, quantised=bool(quantise))
@@ -191,16 +199,23 @@ def _example(
 
 
 def _rows(data: Any, converted: Any) -> list[Any]:
-    """Rows as JSON has them: null where a value is missing."""
+    """Rows as JSON has them: null where a value is missing, and a word for what is infinite."""
     if converted.array:
-        return [[float(v) for v in row] for row in data]
+        return [[_plain(float(v)) for v in row] for row in data]
     names = [field.name for field in converted.inputs]
     plain = data[names].astype(object)
     plain = plain.where(plain.notna(), None)
     return [
-        {name: getattr(v, "item", lambda v=v: v)() for name, v in zip(names, row, strict=True)}
+        {name: _plain(v) for name, v in zip(names, row, strict=True)}
         for row in plain.itertuples(index=False, name=None)
     ]
+
+
+def _plain(value: Any) -> Any:
+    value = getattr(value, "item", lambda: value)()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
 
 
 def _answers(predictor: Any, converted: Any, data: Any) -> list[dict[str, Any]]:

@@ -145,7 +145,9 @@ def _number(value: Any, kind: str) -> float | None:
         number = float(value)
     except (TypeError, ValueError):
         return None
-    return None if kind in ("long", "integer") and number != int(number) else number
+    if math.isnan(number) or (kind in ("long", "integer") and not number.is_integer()):
+        return None
+    return number
 
 
 def _array(rows: Sequence[Any], wanted: Mapping[str, Any], first: int) -> np.ndarray:

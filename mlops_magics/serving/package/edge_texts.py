@@ -25,7 +25,7 @@ Each row is answered by one JSON object: $answer. In Python:
     from run import Model
     Model(".").predict([$row])
 
-$inputs
+$page$inputs
 | file | what it is |
 |---|---|
 | `model.onnx` | the graph |
@@ -33,9 +33,18 @@ $inputs
 | `signature.json` | what goes in and what comes out |
 | `parity.json` | how its answers compare with the model's |
 | `input_example.json`, `expected_answers.json` | rows, and what `--check` compares with |
-| `package.json` | where it comes from, the digest of each file, and what was measured |
+$web| `package.json` | where it comes from, the digest of each file, and what was measured |
 """)
 
+_PAGE = """\
+In a browser, from any server of plain files; it calculates there and sends nothing anywhere:
+
+    python -m http.server           # in this folder; then open http://localhost:8000/web/
+
+To publish it, copy this folder. A page of your own may import `web/model.js`:
+`await (await Model.load("https://…/")).predict([{…}])` with the address of this folder.
+
+"""
 _TABLE = """\
 Inputs, one tensor of shape (rows, 1) each, numbers as float64; a missing number is NaN, missing
 text the empty text (to `run.py` an empty field, or null):
@@ -43,7 +52,13 @@ text the empty text (to `run.py` an empty field, or null):
 
 
 def readme(
-    model: str, estimator: str, converted: Converted, may_miss: Sequence[bool], quantise: str
+    model: str,
+    estimator: str,
+    converted: Converted,
+    may_miss: Sequence[bool],
+    quantise: str,
+    *,
+    page: bool,
 ) -> str:
     """How to run the bundle and what is in it."""
     likely = "probabilities" in converted.outputs
@@ -65,5 +80,7 @@ def readme(
         form="jsonl" if converted.array else "csv",
         answer=answer,
         row="[…]" if converted.array else "{…}",
+        page=_PAGE if page else "",
+        web="| `web/` | the page, and ONNX Runtime Web for it |\n" if page else "",
         inputs=inputs,
     )
