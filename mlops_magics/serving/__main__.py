@@ -20,11 +20,13 @@ from mlops_magics import flavors
 from mlops_magics.errors import MlopsError, WrongUsage
 from mlops_magics.flavors import trust
 from mlops_magics.serving import logs, manifest, runtimes
-from mlops_magics.serving.guard import LOCAL, Guard, is_loopback
+from mlops_magics.serving.guard import LOCAL, App, Guard, is_loopback
+from mlops_magics.serving.handover import Handover
 
 if TYPE_CHECKING:
     from mlops_magics.serving.app import Server
     from mlops_magics.serving.connections import Limits
+    from mlops_magics.serving.routing import Routing
 
 log = logging.getLogger("mlops_magics.serving")
 
@@ -44,6 +46,14 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one")
     parser.add_argument("--fd", type=int, help="a socket that listens already, by its number")
+    parser.add_argument(
+        "--own-fd",
+        type=int,
+        help="a further socket; the other one is only taken up when a signal says so",
+    )
+    parser.add_argument(
+        "--routes", type=Path, help="a file that says which requests a second server is to have"
+    )
     parser.add_argument("--name", default="", help="the deployment's name")
     parser.add_argument("--capture", type=Path, help="keep requests and answers in this file")
     parser.add_argument("--max-body", type=int, default=32, help="largest body, in MB")
@@ -167,21 +177,33 @@ def _serve(options: argparse.Namespace) -> int:
     from mlops_magics.serving.connections import Limits
 
     limits = Limits(options.max_connections, idle=options.keep_alive)
-    _run(server, Guard(server.app(), hosts, token), listening, limits)
+    app: App = server.app()
+    routing = None
+    if options.routes:
+        from mlops_magics.serving.routing import Routing
+
+        app = routing = Routing(app, options.routes, port)
+    handover = Handover(listening, options.own_fd) if options.own_fd is not None else None
+    _run(server, Guard(app, hosts, token), listening, limits, handover, routing)
     log.info("Stopped")
     return 0
 
 
 def _run(
-    server: Server, app: Guard, listening: socket.socket, limits: Limits | None = None
+    server: Server,
+    app: Guard,
+    listening: socket.socket,
+    limits: Limits | None = None,
+    handover: Handover | None = None,
+    routing: Routing | None = None,
 ) -> None:
     """Until SIGTERM or SIGINT; then what is in work ends first."""
     import uvicorn
 
-    from mlops_magics.serving import connections
+    from mlops_magics.serving import connections, wire
 
     limits = (limits or connections.Limits()).within(connections.raise_files())
-    kept = connections.Connections(limits)
+    kept = wire.connections(server, app, limits, lambda: not (routing and routing.route))
 
     class Calm(uvicorn.Server):
         """Ends by itself; uvicorn's own would raise the signal once more at the end."""
@@ -192,20 +214,28 @@ def _run(
         def capture_signals(self) -> Iterator[None]:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self.handle_exit)
+            if handover:
+                handover.listen_to_signals()
             yield
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             if server.draining:  # told twice: at once
                 super().handle_exit(sig, frame)
-            server.draining = True
+            server.draining = kept.last_answers = True
             self.told = self.told or time.monotonic()
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             asyncio.get_running_loop().set_exception_handler(connections.errors_of_loop())
-            await super().startup(sockets)
+            await super().startup([] if handover else sockets)
+            if handover:
+                await handover.open(self, kept)
 
         async def on_tick(self, counter: int) -> bool:
             kept.sweep()
+            if handover:
+                await handover.tick(self, kept)
+            if routing and counter % 5 == 0:
+                routing.look()
             since = time.monotonic() - self.told
             if server.draining and not (server.in_flight and since < LINGER):
                 self.config.timeout_graceful_shutdown = max(1, DRAIN - int(since))

@@ -77,6 +77,8 @@ class Connections:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        #: Whether each connection ends with its next answer, which says so.
+        self.last_answers = False
         # Since when each stands there; a dict keeps the order.
         self.heads: dict[Connection, float] = {}
         self.idle: dict[Connection, float] = {}
@@ -144,6 +146,8 @@ class Connection(HttpToolsProtocol):
         self.kept.leave(self)
         self.head_size = 0
         super().on_headers_complete()
+        if self.kept.last_answers and self.cycle:
+            self.cycle.keep_alive = False  # which its answer says
 
     def on_response_complete(self) -> None:
         if not (self.pipeline or self.transport.is_closing() or self in self.kept.heads):
