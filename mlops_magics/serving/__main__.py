@@ -200,10 +200,10 @@ def _run(
     """Until SIGTERM or SIGINT; then what is in work ends first."""
     import uvicorn
 
-    from mlops_magics.serving import connections, wire
+    from mlops_magics.serving import connections
 
     limits = (limits or connections.Limits()).within(connections.raise_files())
-    kept = wire.connections(server, app, limits, lambda: not (routing and routing.route))
+    kept = connections.Connections(limits)
 
     class Calm(uvicorn.Server):
         """Ends by itself; uvicorn's own would raise the signal once more at the end."""
