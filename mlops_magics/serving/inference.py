@@ -85,9 +85,7 @@ class Inference:
         content = bodies.parsed(start)
         if not isinstance(content, dict):
             raise BadRequest("The body is no object with inputs.")
-        given = content.get("parameters") or {}
-        if not isinstance(given, dict):
-            raise BadRequest("The parameters must be an object.")
+        given = parameters.beside(content)
         if not isinstance(content.get("id", ""), str):
             raise BadRequest("The id must be a text.")
         params = {k: v for k, v in given.items() if k != _ALL_BINARY}
@@ -113,18 +111,17 @@ class Inference:
         return Answer(200, text, query.rows, query.kept, outputs, headers=headers)
 
     def _asked(self, outputs: Any, binary: bool) -> list[_Asked]:
-        if not outputs:
+        if outputs is None or outputs == []:
             return [_Asked("predict", binary)]
         if not isinstance(outputs, list) or not all(isinstance(o, dict) for o in outputs):
             raise BadRequest("outputs must be a list of objects with names.")
         found = []
         for output in outputs:
-            name, more = output.get("name"), output.get("parameters") or {}
+            name = output.get("name")
             if name not in self.outputs:
                 near = did_you_mean(str(name), self.outputs)
                 raise BadRequest(f"The model has no output {shown(name)}.", near)
-            if not isinstance(more, dict):
-                raise BadRequest(f"The parameters of the output {shown(name)} must be an object.")
+            more = parameters.beside(output, f" of the output {shown(name)}")
             found.append(_Asked(name, more.get(_BINARY, binary) is True))
         if len({o.name for o in found}) < len(found):
             raise BadRequest("An output is asked for twice.")

@@ -47,6 +47,10 @@ _ASKED = {
     "/v2/health/ready": "As /readyz.",
     "/v2/repository/index": "All models, each with its state.",
 }
+_READY = ("/readyz", "/v2/health/ready")
+#: Triton's clients ask for it by POST.
+_INDEX = "/v2/repository/index"
+_MORE: Schema = {"type": ["object", "null"]}
 
 
 def described(models: Sequence[Served]) -> Schema:
@@ -54,7 +58,7 @@ def described(models: Sequence[Served]) -> Schema:
     first = models[0]
     paths: Schema = {
         "/invocations": {"post": _scored(first.service, "")},
-        **{path: {"get": _told(summary)} for path, summary in _ASKED.items()},
+        **{path: _asked(path) for path in _ASKED},
         **_tensor_paths(first, f"/v2/models/{first.name}"),
     }
     schemas = _schemas(first.service, "")
@@ -86,6 +90,7 @@ def described(models: Sequence[Served]) -> Schema:
                         k: {"type": "string"} for k in ("error_code", "message", "request_id")
                     },
                 },
+                "TensorRequest": _tensor_request(),
                 "Tensors": _tensors(),
                 "TensorError": {
                     "type": "object",
@@ -104,7 +109,7 @@ def _scored(service: Service, more: str) -> Schema:
         "Predictions, by MLflow's scoring protocol.",
         {
             "application/json": _with_example(_ref(f"Request{more}"), example),
-            "text/csv": {"schema": {"type": "string"}},
+            "text/csv": {"schema": {"type": "string", "minLength": 1}},
         },
         f"Predictions{more}",
         "Error",
@@ -114,7 +119,7 @@ def _scored(service: Service, more: str) -> Schema:
 def _tensor_paths(served: Served, path: str) -> Schema:
     infer = _operation(
         "Predictions, by the Open Inference Protocol.",
-        {"application/json": _with_example(_ref("Tensors"), inferred(served.service))},
+        {"application/json": _with_example(_ref("TensorRequest"), inferred(served.service))},
         "Tensors",
         "TensorError",
         less=("415",),
@@ -181,7 +186,7 @@ def _request(service: Service, more: str) -> Schema:
         "required": ["data"],
         "properties": {
             "columns": {"type": "array"},
-            "index": {"type": "array"},
+            "index": {"type": ["array", "null"]},
             "data": {"type": "array"},
         },
     }
@@ -202,7 +207,8 @@ def _params(service: Service) -> Schema:
     if service.has_probabilities:
         methods = {"type": "string", "enum": list(parameters.METHODS), "default": "predict"}
         found.setdefault(parameters.METHOD, methods)
-    return {"type": "object", "properties": found}
+    # What the model does not declare is ignored, whatever it is, as MLflow does it.
+    return {**(_MORE if service.predictor.parameters else {}), "properties": found}
 
 
 def _predictions(service: Service) -> Schema:
@@ -212,26 +218,44 @@ def _predictions(service: Service) -> Schema:
     return {"type": "object", "required": ["predictions"], "properties": properties}
 
 
-def _tensors() -> Schema:
-    tensor = {
-        "type": "object",
-        "required": ["name", "shape", "datatype"],
-        "properties": {
-            "name": {"type": "string"},
-            "shape": {"type": "array", "items": {"type": "integer"}},
-            "datatype": {"type": "string", "enum": [*tensors.TYPES, tensors.BYTES]},
-            "data": {"type": "array"},
-            "parameters": {"type": "object"},
-        },
-    }
+def _tensor_request() -> Schema:
+    inputs = _tensor("name", "shape", "datatype")
     return {
         "type": "object",
+        "required": ["inputs"],
         "properties": {
             "id": {"type": "string"},
-            "parameters": {"type": "object"},
-            "inputs": {"type": "array", "items": tensor},
-            # In a request the names are enough.
-            "outputs": {"type": "array", "items": {**tensor, "required": ["name"]}},
+            "parameters": _MORE,
+            "inputs": {"type": "array", "items": inputs, "minItems": 1},
+            "outputs": {"type": ["array", "null"], "items": _tensor("name")},
+        },
+    }
+
+
+def _tensors() -> Schema:
+    return {
+        "type": "object",
+        "required": ["model_name", "model_version", "outputs"],
+        "properties": {
+            "id": {"type": "string"},
+            "model_name": {"type": "string"},
+            "model_version": {"type": "string"},
+            "parameters": _MORE,
+            "outputs": {"type": "array", "items": _tensor("name", "shape", "datatype")},
+        },
+    }
+
+
+def _tensor(*required: str) -> Schema:
+    return {
+        "type": "object",
+        "required": list(required),
+        "properties": {
+            "name": {"type": "string"},
+            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+            "datatype": {"type": "string", "enum": [*tensors.TYPES, tensors.BYTES]},
+            "data": {"type": "array"},
+            "parameters": _MORE,
         },
     }
 
@@ -250,6 +274,14 @@ def _operation(
         "requestBody": {"required": True, "content": content},
         "responses": {"200": answered, **refused},
     }
+
+
+def _asked(path: str) -> Schema:
+    """What is answered to a path that takes nothing."""
+    told = _told(_ASKED[path])
+    if path in _READY:
+        told["responses"]["503"] = {"description": "Not now; a sentence says why."}
+    return {"get": told, "post": told} if path == _INDEX else {"get": told}
 
 
 def _told(summary: str) -> Schema:

@@ -65,6 +65,20 @@ def values(params: Any, parameters: Sequence[Param]) -> dict[str, Any]:
     return {p.name: _checked(p, given.get(p.name, p.default)) for p in parameters}
 
 
+def beside(holder: Mapping[str, Any], whose: str = "") -> Mapping[str, Any]:
+    """What stands under ``parameters``, of a request, an input or an output of V2.
+
+    Raises
+    ------
+    BadRequest
+        If that is no object.
+    """
+    found = holder.get("parameters")
+    if found is not None and not isinstance(found, dict):
+        raise BadRequest(f"The parameters{whose} must be an object.")
+    return found or {}
+
+
 def _checked(parameter: Param, value: Any) -> Any:
     types = _TYPES.get(parameter.type)
     several = value if isinstance(parameter.default, list) else [value]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mlops_magics.serving.answers import encode
+from mlops_magics.serving.parameters import beside
 from mlops_magics.serving.refusals import BadRequest, shown
 
 BYTES = "BYTES"
@@ -84,7 +85,7 @@ def read(inputs: Any, blobs: bytes) -> list[Tensor]:
         name, datatype, shape = _described(item)
         if any(t.name == name for t in found):
             raise BadRequest(f"The input {shown(name)} is there twice.")
-        size = (item.get("parameters") or {}).get("binary_data_size")
+        size = beside(item, f" of the input {shown(name)}").get("binary_data_size")
         if size is None:
             array = _from_json(name, datatype, shape, item.get("data"))
         else:
@@ -113,8 +114,6 @@ def _described(item: Any) -> tuple[str, str, tuple[int, ...]]:
     sizes = shape if isinstance(shape, list) else []
     if not sizes or not all(type(n) is int and n >= 0 for n in sizes):
         raise BadRequest(f"The input {shown(name)} needs a shape: a list of whole numbers.")
-    if not isinstance(item.get("parameters") or {}, dict):
-        raise BadRequest(f"The parameters of the input {shown(name)} must be an object.")
     return name, datatype, tuple(sizes)
 
 
