@@ -200,10 +200,12 @@ def _run(
     """Until SIGTERM or SIGINT; then what is in work ends first."""
     import uvicorn
 
-    from mlops_magics.serving import connections
+    from mlops_magics.serving import connections, wire
 
     limits = (limits or connections.Limits()).within(connections.raise_files())
-    kept = connections.Connections(limits)
+    kept = wire.connections(
+        server, app, limits, lambda: not (server.draining or (routing and routing.route))
+    )
 
     class Calm(uvicorn.Server):
         """Ends by itself; uvicorn's own would raise the signal once more at the end."""

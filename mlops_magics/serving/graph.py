@@ -27,8 +27,10 @@ log = logging.getLogger("mlops_magics.serving")
 FOLDER, MODEL, SIGNATURE, PARITY = "graph", "model.onnx", "signature.json", "parity.json"
 #: What needs nothing but onnxruntime and numpy beside the server.
 REQUIREMENTS = "requirements-onnx.txt"
-#: Whole numbers beyond it are not all doubles.
+#: Whole numbers beyond it are not all doubles; no number beyond it is usual.
 MOST = 2.0**53
+#: What becomes infinite where a model counts in single precision.
+MOST_SINGLE = float(np.finfo(np.float32).max) * (1 + 2.0**-25)
 
 
 class Beyond(ValueError):
@@ -53,8 +55,8 @@ class Field:
     Attributes
     ----------
     limits : mapping
-        ``missing``, ``infinite``, ``empty`` or ``unknown`` → what the model says to such a
-        value; what is not in it the graph answers as the model does.
+        ``missing``, ``infinite``, ``huge``, ``empty`` or ``unknown`` → what the model says to
+        such a value; what is not in it the graph answers as the model does.
     known : frozenset or None
         The values on which it was proven, where the model does not take others.
     """
@@ -130,19 +132,19 @@ class Graph(Predictor):
     def run(self, feeds: Mapping[str, np.ndarray], method: str = "predict") -> np.ndarray:
         """What the graph itself answers; the caller has looked at the values."""
         name = self.outputs[0] if method == "predict" else "probabilities"
+        if name not in self.outputs:
+            raise Beyond("", "What is asked")
         found: np.ndarray = self.session.run([name], feeds)[0]
         wanted = self.types[name]
         return found if found.dtype == wanted or found.dtype.kind == "O" else found.astype(wanted)
 
     def _answered(self, data: Any, method: str) -> np.ndarray:
         try:
-            if method == "predict_proba" and "probabilities" not in self.outputs:
-                raise Beyond("", "What is asked")
-            return self.run(self.feeds(data), method)
+            return self.run(self.feeds(data, MOST), method)
         except Beyond:
             native = self._loaded()
-            if native is None:
-                raise
+            if native is None:  # then numbers beyond what is usual are not too much either
+                return self.run(self.feeds(data, most=np.inf), method)
             if method == "predict":
                 found: np.ndarray = native.answer(framed(data), {})
                 return found
@@ -160,8 +162,13 @@ class Graph(Predictor):
                 log.info("What the graph does not answer is refused: %s", error)
         return self._native
 
-    def feeds(self, data: Any) -> dict[str, np.ndarray]:
+    def feeds(self, data: Any, most: float) -> dict[str, np.ndarray]:
         """Rows as the graph takes them.
+
+        Parameters
+        ----------
+        most : float
+            No number may be as large.
 
         Raises
         ------
@@ -170,15 +177,15 @@ class Graph(Predictor):
         """
         if self.array:
             only = self.fields[0]
-            return {only.name: _numbers(only, np.asarray(data))}
+            return {only.name: _numbers(only, np.asarray(data), most)}
         table: Table = data
         found = {}
         for one in self.fields:
             if one.name not in table.arrays:
                 raise Beyond("", f"Column {one.name!r}, which is missing,")
             array = table.arrays[one.name]
-            read = _texts if one.is_text else _numbers
-            found[one.name] = read(one, array).reshape(-1, 1)
+            column = _texts(one, array) if one.is_text else _numbers(one, array, most)
+            found[one.name] = column.reshape(-1, 1)
         return found
 
 
@@ -213,9 +220,7 @@ def _texts(one: Field, array: np.ndarray) -> np.ndarray:
     return np.array(["" if v is None else v for v in values], dtype=object)
 
 
-def _numbers(one: Field, array: np.ndarray) -> np.ndarray:
-    if array.dtype.kind in "iu" and array.size and np.abs(array.astype(float)).max() >= MOST:
-        raise Beyond("", f"A number of column {one.name!r}")
+def _numbers(one: Field, array: np.ndarray, most: float) -> np.ndarray:
     numbers = array.astype(np.float64)  # a missing truth value becomes NaN
     finite = np.isfinite(numbers)
     if not finite.all():
@@ -224,6 +229,11 @@ def _numbers(one: Field, array: np.ndarray) -> np.ndarray:
             _check(one, "missing", gaps)
         if not (finite | gaps).all():
             _check(one, "infinite", ~(finite | gaps))
+    size = np.abs(numbers[finite])
+    if size.size and size.max() >= most:
+        raise Beyond("", f"A number of column {one.name!r}")
+    if size.size and size.max() >= MOST_SINGLE:
+        _check(one, "huge", finite & (np.abs(numbers) >= MOST_SINGLE))
     if one.known is not None:
         _check_known(one, numbers.tolist(), set(np.unique(numbers[finite]).tolist()))
     return numbers
@@ -240,10 +250,15 @@ def _check_known(one: Field, values: Sequence[Any], given: set[Any]) -> None:
     if one.known is None or given <= one.known:
         return
     strange = next(v for v in values if v in given and v not in one.known)
-    words = one.limits.get("unknown", "").replace(repr(probe(one)), repr(strange))
+    words = one.limits.get("unknown", "").replace(shown(one, probe(one)), shown(one, strange))
     raise Beyond(words, f"The value {strange!r} of column {one.name!r}")
 
 
 def probe(one: Any) -> Any:
     """A value that no model has learned: what it says to that, it says to others."""
     return "a value never met" if one.type == "string" else -987654321.0
+
+
+def shown(one: Any, value: Any) -> str:
+    """A value as a model's words show it."""
+    return str(int(value)) if one.type in ("long", "integer") else repr(value)

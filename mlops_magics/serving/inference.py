@@ -102,13 +102,21 @@ class Inference:
             outputs = encode(raw["predict"])
         else:
             outputs = self.service.most_probable(raw["predict_proba"])
-        head: dict[str, Any] = {"model_name": self.name, "model_version": self.version}
+        head = self._head()
         if "id" in content:
             head["id"] = content["id"]
         if params:
             head["parameters"] = params
         text, headers = _written(head, asked, raw)
         return Answer(200, text, query.rows, query.kept, outputs, headers=headers)
+
+    def simple(self, more: Mapping[str, Any], raw: Any) -> bytes:
+        """The answer to a request that asks for nothing but predictions."""
+        text, _ = _written({**self._head(), **more}, [_Asked("predict", False)], {"predict": raw})
+        return text
+
+    def _head(self) -> dict[str, Any]:
+        return {"model_name": self.name, "model_version": self.version}
 
     def _asked(self, outputs: Any, binary: bool) -> list[_Asked]:
         if outputs is None or outputs == []:

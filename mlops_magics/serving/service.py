@@ -99,14 +99,8 @@ class Service:
         method = parameters.method(query.params, predictor.parameters, self.has_probabilities)
         params = parameters.values(query.params, predictor.parameters)
         raw = yield Ask(query, method, params)
-        predictions = encode(raw)
-        if method == "predict":
-            text, outputs = f'{{"predictions":{predictions}}}', predictions
-        else:
-            classes = predictor.classes or ()
-            text = f'{{"predictions":{predictions},"classes":{encode(list(classes))}}}'
-            outputs = self.most_probable(raw)
-        return Answer(200, text.encode(), query.rows, query.kept, outputs)
+        text, outputs = predicted(self, method, raw)
+        return Answer(200, text, query.rows, query.kept, outputs)
 
     def most_probable(self, probabilities: Any) -> str:
         """JSON: of each row the class that is most probable."""
@@ -205,6 +199,16 @@ def _complains(error: Exception) -> bool:
     if not isinstance(error, Beyond) or not error.words:
         return True
     return error.words.partition(":")[0] in {kind.__name__ for kind in _COMPLAINTS}
+
+
+def predicted(service: Service, method: str, raw: Any) -> tuple[bytes, str]:
+    """What a model returned as the body of an answer, and one prediction a row as JSON."""
+    predictions = encode(raw)
+    if method == "predict":
+        return f'{{"predictions":{predictions}}}'.encode(), predictions
+    classes = encode(list(service.predictor.classes or ()))
+    text = f'{{"predictions":{predictions},"classes":{classes}}}'
+    return text.encode(), service.most_probable(raw)
 
 
 def guarded(

@@ -26,6 +26,13 @@ def package(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return models.package(model, tmp_path_factory.mktemp("package") / "credit-1")
 
 
+@pytest.fixture(scope="session")
+def proven(model: Path, tmp_path_factory: pytest.TempPathFactory, credit_csv: Path) -> Path:
+    """The same with the model's graph."""
+    rows = pd.read_csv(credit_csv).dropna(subset=["Status"]).drop(columns=["Status"])
+    return models.package(model, tmp_path_factory.mktemp("proven") / "credit-1", rows=rows)
+
+
 def client(model: Path) -> TestClient:
     example = model / "serving_input_example.json"
     service = Service(flavors.load(model), example.read_bytes() if example.exists() else b"")

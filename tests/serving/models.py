@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from mlops_magics import flavors
 from mlops_magics.flavors.sklearn import SklearnFlavor
 from mlops_magics.serving.package import assembling
+from mlops_magics.serving.package.reference import Reference
 from tests.flavors.models import pipeline, xy
 
 JSON = "application/json"
@@ -45,10 +46,11 @@ def credit_model(credit: pd.DataFrame, path: Path) -> Path:
     return save(pipeline(X, LogisticRegression()).fit(X, y), X, path)
 
 
-def package(model: Path, target: Path, ref: str = "credit/1") -> Path:
-    """A package of a saved model."""
+def package(model: Path, target: Path, ref: str = "credit/1", rows: Any = None) -> Path:
+    """A package of a saved model; with rows on which its graph can be proven, with that."""
     about = {"model": ref, "run_id": "", "commit": "", "created": ""}
-    assembling.assemble(model, target, about, "3.11")
+    given = None if rows is None else lambda: (Reference(data=rows, source="these"), ())
+    assembling.assemble(model, target, about, "3.11", given)
     return target
 
 

@@ -191,7 +191,11 @@ def _probes(field: Any) -> dict[str, Sequence[Any]]:
         return {"missing": (None,)}
     if field.type in ("long", "integer"):
         return {"unknown": (int(graph.probe(field)),)}
-    numbers: dict[str, Sequence[Any]] = {"missing": (np.nan,), "infinite": (np.inf, -np.inf)}
+    numbers: dict[str, Sequence[Any]] = {
+        "missing": (np.nan,),
+        "infinite": (np.inf, -np.inf),
+        "huge": (1e300,),
+    }
     return numbers if field.is_array else {**numbers, "unknown": (graph.probe(field),)}
 
 
