@@ -147,6 +147,7 @@ class Wire(Connection):
             and self.parser.get_method() == b"POST"
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
+            and not self.kept.last_answers  # which say that the connection ends
             and self.kept.may()
         )
 
