@@ -10,16 +10,15 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING
 
-from mlops_magics import flavors
 from mlops_magics.errors import MlopsError, WrongUsage
 from mlops_magics.flavors import trust
-from mlops_magics.serving import logs, manifest, runtimes
+from mlops_magics.serving import logs, manifest, runtimes, tls
 from mlops_magics.serving.guard import LOCAL, App, Guard, is_loopback
 from mlops_magics.serving.handover import Handover
 
@@ -42,7 +41,13 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mlops_magics.serving", description="Serve a packaged model over HTTP."
     )
-    parser.add_argument("folder", type=Path, help="the package")
+    parser.add_argument(
+        "folders",
+        metavar="folder",
+        nargs="+",
+        type=Path,
+        help="the package; each further one is served beside it, by its model's name",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="the interface to listen on")
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one")
     parser.add_argument("--fd", type=int, help="a socket that listens already, by its number")
@@ -98,6 +103,8 @@ def arguments() -> argparse.ArgumentParser:
         default="text",
         help="json: every line of the log is one object, and each request has a line",
     )
+    parser.add_argument("--tls-cert", type=Path, help="serve HTTPS with this certificate (PEM)")
+    parser.add_argument("--tls-key", type=Path, help="... and this key (PEM)")
     parser.add_argument(
         "--allowed-host", action="append", default=[], help="a further name to answer to"
     )
@@ -114,11 +121,11 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(given: Sequence[str] | None = None) -> int:
     """Serve; returns the exit code."""
-    options = arguments().parse_args(given)
+    options = arguments().parse_intermixed_args(given)
     logs.set_up(options.log_format)
     try:
         if options.replay:
-            return _replay(options.folder, options.runtime)
+            return _replay(options.folders[0], options.runtime)
         return _serve(options)
     except MlopsError as error:
         log.error("%s", error)
@@ -133,31 +140,28 @@ def _serve(options: argparse.Namespace) -> int:
             f"{options.host} can be reached from other machines.",
             "Set MLOPS_SERVING_TOKEN, or say --open if something else decides who may ask.",
         )
+    secure = tls.files(options.tls_cert, options.tls_key)
     listening = _listen(options.host, options.port, options.fd)
     trust.lean = True
-    folder = options.folder.resolve()
-    package = manifest.checked(folder)
-    predictor = runtimes.load(folder, options.runtime)
 
+    from mlops_magics.serving import opening
     from mlops_magics.serving.app import Server
     from mlops_magics.serving.capture import Capture
-    from mlops_magics.serving.service import Service
 
-    capture = Capture(options.capture.absolute(), package.model) if options.capture else None
+    def capturing(model: str) -> Capture | None:
+        place: Path | None = options.capture and options.capture.absolute()
+        if place and len(options.folders) > 1:
+            own = f"{place.stem}-{model.replace('/', '-')}{place.suffix}"
+            place = place.with_name(own)
+        return Capture(place, model) if place else None
+
+    first, *beside = opening.models(options.folders, options.runtime, options.name, capturing)
     server = Server(
-        Service(predictor, manifest.example(folder)),
-        {
-            "name": options.name,
-            "model": package.model,
-            "digest": package.model_digest,
-            "package": package.digest,
-            "run_id": package.run_id,
-            "commit": package.commit,
-            "runtime": runtimes.name(predictor),
-            "mlflow_version": flavors.folder.read(folder / manifest.MODEL).mlflow_version,
-        },
-        capture,
+        first.service,
+        first.about,
+        first.capture,
         options.max_body << 20,
+        beside=beside,
         most_waiting=options.max_queue,
         timeout=options.timeout,
         body_timeout=options.timeout,
@@ -166,14 +170,16 @@ def _serve(options: argparse.Namespace) -> int:
     )
     hosts = [*LOCAL, options.host, *options.allowed_host] if local or options.allowed_host else []
     host, port = listening.getsockname()[:2]
-    log.info(
-        "Serving %s at http://%s:%d (%s, process %d)",
-        package.model,
-        host,
-        port,
-        runtimes.name(predictor),
-        os.getpid(),
-    )
+    for served in server.models:
+        log.info(
+            "Serving %s at %s://%s:%d (%s, process %d)",
+            served.ref,
+            "https" if secure else "http",
+            host,
+            port,
+            served.about["runtime"],
+            os.getpid(),
+        )
     from mlops_magics.serving.connections import Limits
 
     limits = Limits(options.max_connections, idle=options.keep_alive)
@@ -184,7 +190,7 @@ def _serve(options: argparse.Namespace) -> int:
 
         app = routing = Routing(app, options.routes, port)
     handover = Handover(listening, options.own_fd) if options.own_fd is not None else None
-    _run(server, Guard(app, hosts, token), listening, limits, handover, routing)
+    _run(server, Guard(app, hosts, token), listening, limits, handover, routing, secure)
     log.info("Stopped")
     return 0
 
@@ -196,6 +202,7 @@ def _run(
     limits: Limits | None = None,
     handover: Handover | None = None,
     routing: Routing | None = None,
+    secure: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Until SIGTERM or SIGINT; then what is in work ends first."""
     import uvicorn
@@ -256,6 +263,7 @@ def _run(
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=DRAIN,
+        **secure,  # type: ignore[arg-type]
     )
     Calm(config).run(sockets=[listening])
 
