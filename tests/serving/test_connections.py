@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import resource
 import socket
@@ -17,6 +18,7 @@ import pytest
 from mlops_magics.serving.connections import MOST_HEAD, Limits
 from tests.serving.scripted import body, running
 from tests.serving.test_limits import busy, post
+from tests.serving.test_process import until
 
 START = b"POST /invocations HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -196,3 +198,45 @@ def test_a_large_body_in_small_pieces_is_no_head() -> None:
             asking.sendall(rows[start : start + 20_000])
         assert len(rows) > MOST_HEAD
         assert rest(asking).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_of_a_hundred_megabytes(chunked: bool) -> None:
+    """It is read to its end, so that the client sees the answer, and not kept."""
+    piece = b" " * (1 << 20)
+    with running() as (client, server):
+        answers(client)
+        process = psutil.Process(server.pid)
+        before = process.memory_info().rss
+        content = itertools.repeat(piece, 100)
+        length = {} if chunked else {"content-length": str(100 << 20)}
+        refused = client.post("/invocations", content=content, headers=length)
+        assert refused.status_code == 413
+        assert "The body has 104,857,600 bytes and the server takes 33,554,432." in refused.text
+        assert process.memory_info().rss - before < 70 << 20
+        answers(client)
+
+
+def test_an_answer_that_is_never_taken() -> None:
+    values = ",".join(["1"] * 3_000_000)
+    rows = f'{{"inputs": {{"x": [{values}]}}}}'.encode()
+    with running(limits={"idle": 1}) as (client, server):
+        answers(client)
+        process = psutil.Process(server.pid)
+        with socket.socket() as asking:
+            asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            asking.connect((client.base_url.host, client.base_url.port))
+            asking.sendall(
+                START + b"Content-Type: application/json\r\n"
+                b"Content-Length: %d\r\n\r\n" % len(rows) + rows
+            )
+            assert asking.recv(12) == b"HTTP/1.1 200"
+            mine = asking.getsockname()[1]
+
+            def is_open() -> bool:
+                found = process.net_connections("tcp")
+                return any(one.raddr and one.raddr.port == mine for one in found)
+
+            assert is_open()
+            until(lambda: not is_open())  # though most of the answer was never taken
+        answers(client)
