@@ -14,6 +14,7 @@ import json
 import logging
 import resource
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -79,9 +80,9 @@ class Connections:
         self.limits = limits
         #: Whether each connection ends with its next answer, which says so.
         self.last_answers = False
-        # Since when each stands there; a dict keeps the order.
-        self.heads: dict[Connection, float] = {}
-        self.idle: dict[Connection, float] = {}
+        # Since when each stands there, the oldest first, which a plain dict would have to look for.
+        self.heads: OrderedDict[Connection, float] = OrderedDict()
+        self.idle: OrderedDict[Connection, float] = OrderedDict()
 
     def protocol(self, **uvicorn: Any) -> Connection:
         """The protocol of a new connection, as uvicorn asks for it."""
@@ -100,7 +101,8 @@ class Connections:
     def sweep(self) -> None:
         """End those whose head has not come in time; those that are idle have timers."""
         latest = time.monotonic() - self.limits.head
-        for connection, since in list(self.heads.items()):
+        while self.heads:
+            connection, since = next(iter(self.heads.items()))
             if since > latest:
                 break
             connection.slow_head()
