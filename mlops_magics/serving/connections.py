@@ -17,15 +17,18 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from mlops_magics.serving.guard import Receive, Scope, Send
+from mlops_magics.serving.guard import App, Receive, Scope, Send, refuse
 
 log = logging.getLogger("mlops_magics.serving")
 
+#: Paths that say that the process answers, and nothing else.
+ALIVE = ("/ping", "/health", "/livez", "/v2/health/live")
 #: Largest head of a request, in bytes.
 MOST_HEAD = 64 << 10
 #: Files that a model, the capture and the libraries may have open.
@@ -124,7 +127,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if not self.kept.has_room(len(self.connections)):
-            self.app = _full
+            self.app = partial(_full, self.app)
         self.kept.heads[self] = time.monotonic()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -188,18 +191,13 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
 
-async def _full(scope: Scope, receive: Receive, send: Send) -> None:
-    """What a connection is told for which there was no place."""
+async def _full(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    """What a connection is told for which there was no place, but for that the server lives."""
+    if scope["path"] in ALIVE:
+        return await app(scope, receive, send)
     message = "Every connection that the server may have is at work."
-    body = json.dumps({"error_code": "TEMPORARILY_UNAVAILABLE", "message": message}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"retry-after", b"1"),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    headers = ((b"retry-after", b"1"), (b"connection", b"close"))
+    return await refuse(scope, send, 503, "TEMPORARILY_UNAVAILABLE", message, headers)
 
 
 def errors_of_loop() -> Callable[[asyncio.AbstractEventLoop, Mapping[str, Any]], None]:

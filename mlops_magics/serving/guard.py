@@ -58,11 +58,11 @@ class Guard:
             if not self.answers_to(host):
                 named = _name(host.decode("latin-1"))
                 message = f"This server does not answer to the name {named[:100]!r}."
-                return await _refuse(send, 403, "FORBIDDEN", message)
+                return await refuse(scope, send, 403, "FORBIDDEN", message)
             is_open = scope["path"] in OPEN_PATHS
             if not (is_open or self.admits(headers.get(b"authorization", b""))):
                 message = "Send the server's token as 'Authorization: Bearer …'."
-                return await _refuse(send, 401, "UNAUTHENTICATED", message)
+                return await refuse(scope, send, 401, "UNAUTHENTICATED", message)
         return await self.app(scope, receive, send)
 
     def answers_to(self, host: bytes) -> bool:
@@ -88,8 +88,23 @@ def _name(host: str) -> str:
     return host.rpartition(":")[0].lower() if host.count(":") == 1 else host.lower()
 
 
-async def _refuse(send: Send, status: int, code: str, message: str) -> None:
-    body = json.dumps({"error_code": code, "message": message}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+async def refuse(
+    scope: Scope,
+    send: Send,
+    status: int,
+    code: str,
+    message: str,
+    headers: Iterable[tuple[bytes, bytes]] = (),
+) -> None:
+    """Answer with a sentence, in the form of the path's protocol."""
+    content = {"error_code": code, "message": message}
+    if scope["path"].startswith("/v2"):
+        content = {"error": message}
+    body = json.dumps(content).encode()
+    head = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        *headers,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": body})

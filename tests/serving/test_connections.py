@@ -142,6 +142,8 @@ def test_the_one_that_waits_longest_gives_way_and_none_that_is_at_work() -> None
         refused = post(client, 3)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert refused.json()["error_code"] == "TEMPORARILY_UNAVAILABLE"
+        assert httpx.get(f"{client.base_url}/livez", trust_env=False).status_code == 200
+        assert httpx.get(f"{client.base_url}/readyz", trust_env=False).status_code == 503
         assert [a.result().status_code for a in asked] == [200, 200, 200]
         assert rest(younger) == b""
         answers(client)
