@@ -43,7 +43,13 @@ class Deployment(Record):
     options : mapping
         What the target was told beside the model: ``-o NAME VALUE``.
     details : mapping
-        What the target alone knows: a container's id, a folder of manifests….
+        What the target alone knows: a container's id, a folder of manifests…; of the target
+        ``local`` the process of its ``supervisor``, ``restarts``, ``up_since`` and ``events``.
+    canary : mapping
+        The second version beside it: ``model``, ``kind`` (``canary`` or ``shadow``), ``share``,
+        ``status`` (``on`` or ``stopped``), ``reason``, ``at``, ``goals``; what was seen of both,
+        ``stable`` and ``other``: ``requests``, ``errors``, ``error_rate``, ``p50_ms``, ``p95_ms``,
+        ``predictions``; and of a shadow ``compared``: ``rows``, ``equal``, ``mean_difference``.
     """
 
     name: str
@@ -59,6 +65,7 @@ class Deployment(Record):
     reason: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+    canary: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
@@ -13,8 +14,34 @@ from mlops_magics.records import Deployment, Package
 
 if TYPE_CHECKING:
     from mlops_magics.serving.client import Reply
+    from mlops_magics.targets.plans import Goal
 
 NONE: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """How requests are shared with a second version.
+
+    Attributes
+    ----------
+    kind : str
+        ``canary``: it answers some; ``shadow``: it gets a copy of each, and its answers go nowhere.
+    share : float
+        Of the requests that a canary answers.
+    goals : tuple of Goal
+        It is ended when it breaks one.
+    least : int
+        Requests that it must have had before.
+    options : mapping
+        As of `Target.deploy`.
+    """
+
+    kind: str
+    share: float = 1.0
+    goals: tuple[Goal, ...] = ()
+    least: int = 20
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 class Target(ABC):
@@ -29,6 +56,8 @@ class Target(ABC):
     ----------
     name : str
         The entry point's name, and what ``--to`` takes.
+    can_split : bool
+        Whether it can share requests between two versions.
     places : str
         What `place` names, in words; empty where there is nothing to choose from.
     takes : str
@@ -44,6 +73,7 @@ class Target(ABC):
     takes: ClassVar[str] = "folder"
     options: ClassVar[Mapping[str, str]] = NONE
     replaces: ClassVar[bool] = False
+    can_split: ClassVar[bool] = False
     places: ClassVar[str] = ""
 
     def __init__(self, place: str = "") -> None:
@@ -106,6 +136,31 @@ class Target(ABC):
             if name not in self.options:
                 hint = f"The target {self.name} takes {', '.join(self.options) or 'none'}."
                 raise UnknownName("option", name, self.options, hint)
+
+    def split(self, deployment: Deployment, package: Package, split: Split) -> Deployment:
+        """Put a second version beside the deployed one; a second version that is there ends.
+
+        Returns
+        -------
+        Deployment
+            With `canary` filled.
+
+        Raises
+        ------
+        WrongUsage
+            If the target can't (`can_split`).
+        StepFailed
+            If the second version does not come up, or does not answer as its package says; the
+            deployed one goes on, alone.
+        """
+        raise WrongUsage(
+            f"The target {self.to} can't share requests between two versions.",
+            "Deploy the new version whole, or a canary --to local.",
+        )
+
+    def unsplit(self, deployment: Deployment) -> Deployment:
+        """End the second version; no error if there is none."""
+        return deployment
 
     @abstractmethod
     def status(self, deployment: Deployment) -> Deployment:

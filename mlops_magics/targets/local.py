@@ -1,35 +1,34 @@
-"""Deployments on this machine: a process each, which outlives the notebook that started it."""
+"""Deployments on this machine: servers under a supervisor, which outlive who started them."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import logging
-import time
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
 from mlops_magics import records
-from mlops_magics.errors import StepFailed
+from mlops_magics.errors import StepFailed, WrongUsage
 from mlops_magics.records import Deployment, Package
-from mlops_magics.targets import ports, processes, serverside, state
-from mlops_magics.targets.base import NONE, Target
+from mlops_magics.targets import plans, ports, processes, serverside, smoke, state, telling
+from mlops_magics.targets.base import NONE, Split, Target
+from mlops_magics.targets.plans import Beside, Report, Server
+from mlops_magics.targets.supervision import PROMPT, Supervision, new_server
 
 log = logging.getLogger("mlops_magics")
 
 #: Seconds that a server may take to load its model.
 PATIENCE = 120.0
-#: Seconds for which one that does not answer is watched, in case it is just dying.
-MOMENT = 0.5
-#: How many logs of former servers are kept.
-LOGS = 5
 
 
 class LocalTarget(Target):
-    """A server in its own process, on the loopback interface."""
+    """Servers of this machine, on the loopback interface."""
 
     name = "local"
     options = serverside.options()
+    replaces = True
+    can_split = True
 
     def check(self, options: Mapping[str, str]) -> None:
         """Refuse options that it does not have, and values that they can't have."""
@@ -45,144 +44,192 @@ class LocalTarget(Target):
         capture: Path | None = None,
         options: Mapping[str, str] = NONE,
     ) -> Deployment:
-        """Start the package's own server; it is up when it has answered the example rightly."""
+        """Start the package's own server; it is up when it has answered the example rightly.
+
+        A deployment of the same name keeps its port, unless another is asked for, and answers
+        until the new server has been tested; then that one takes up the same socket.
+        """
         place = state.folder(name)
         place.mkdir(parents=True, exist_ok=True)
-        listening = ports.listen(port)
-        with listening:
-            taken = int(listening.getsockname()[1])
-            started = processes.start(
-                _arguments(name, taken, listening.fileno(), capture, options),
-                folder=Path(package.path),
-                log=_new_log(place),
-                descriptor=listening.fileno(),
-            )
-        url = f"http://{ports.HOST}:{taken}"
-        log.info("Process %d loads %s", started.pid, package.model)
+        last = Supervision.last(place)
+        if last and last.is_alive() and port in (0, last.report.port):
+            supervision, former = last, None
+        else:
+            supervision, former = _supervised(place, port, last), last
         try:
-            _wait(started, url)
-            warnings = _smoke_test(Path(package.path), url)
-        except BaseException:  # an interrupt too leaves nothing running
-            processes.stop(started)
+            with supervision.or_as_before():
+                server = _server(supervision, package, name, capture, options)
+                warnings = _tested(supervision, package, server)
+                plan = supervision.plan
+                supervision.change(plan.next(servers=(server,), deployed=server.id, beside=None))
+                report = supervision.wait(
+                    lambda r: r.deployed == server.id or _state(r, server) == "failed",
+                    PROMPT,
+                    "did not switch",
+                )
+                if report.deployed != server.id:
+                    raise _ended(report, server)
+        except BaseException:
+            if supervision is not last:
+                supervision.end()
+                supervision.forget()
             raise
-        started.save(place / f"process-{started.pid}.json")
+        if former is not None:
+            former.end()
+            former.forget()
         return Deployment(
             name=name,
             model=package.model,
             target=self.name,
-            url=url,
+            url=f"{'https' if 'tls-cert' in options else 'http'}://{ports.HOST}:{report.port}",
             status="up",
-            pid=started.pid,
+            pid=report.servers[server.id]["pid"],
             started=records.now(),
             package=package.path,
             capture=str(capture) if capture else "",
             warnings=warnings,
+            details=telling.details(report),
         )
+
+    def split(self, deployment: Deployment, package: Package, split: Split) -> Deployment:
+        """Start a second server beside the deployed one, test it, and hand it its requests."""
+        supervision = Supervision.last(state.folder(deployment.name))
+        if supervision is None or not supervision.is_alive():
+            raise StepFailed(
+                f"The deployment {deployment.name!r} has no supervisor that could start a "
+                f"{split.kind}.",
+                f"Deploy it again: mlops deploy {deployment.model} --name {deployment.name}.",
+            )
+        capture = Path(deployment.capture) if deployment.capture else None
+        if capture and split.kind == plans.SHADOW:
+            capture = capture.with_name(f"shadow-{capture.name}")  # nobody got these answers
+        self.unsplit(deployment)
+        with supervision.or_as_before():
+            server = _server(supervision, package, deployment.name, capture, split.options)
+            warnings = _tested(supervision, package, server)
+            beside = Beside(server.id, split.kind, split.share, split.goals, split.least)
+            supervision.change(supervision.plan.next(beside=beside))
+            report = supervision.wait(
+                lambda r: r.beside.get("id") == server.id, PROMPT, f"started no {split.kind}"
+            )
+        return dataclasses.replace(
+            deployment,
+            canary=telling.canary(supervision.plan, report),
+            details=telling.details(report),
+            warnings=warnings,
+        )
+
+    def unsplit(self, deployment: Deployment) -> Deployment:
+        """End the second server; the deployed one answers everything."""
+        supervision = Supervision.last(state.folder(deployment.name))
+        if supervision is not None:
+            plan = supervision.plan
+            if plan.beside is not None:
+                supervision.route_nobody()
+                supervision.change(plan.next(servers=_deployed(plan), beside=None))
+                if supervision.is_alive():
+                    number = plan.number + 1
+                    supervision.wait(lambda r: r.number >= number, PROMPT, "did not end it")
+        return dataclasses.replace(deployment, canary={})
 
     def status(self, deployment: Deployment) -> Deployment:
-        """Up if the same process is alive and answers; else down, and why."""
-        from mlops_magics.serving import client
-
-        started = _started(deployment)
-        alive = started is not None and started.process() is not None
-        if alive and client.ping(deployment.url):
-            return dataclasses.replace(deployment, status="up", reason="")
-        # One that dies just now answers no more a moment before it is gone.
-        if started is None or not alive or processes.ends(started, MOMENT):
-            said = _last_words(started)
-            reason = f"Process {deployment.pid} is gone{said or ', without a word in its log'}."
-        else:
-            reason = f"Process {deployment.pid} is alive and does not answer at {deployment.url}."
-        return dataclasses.replace(deployment, status="down", reason=reason)
+        """Up if its server is alive and answers; else down, and why."""
+        supervision = Supervision.last(state.folder(deployment.name))
+        if supervision is None:
+            reason = "Nothing of it is left on this machine."
+            return dataclasses.replace(deployment, status="down", pid=None, reason=reason)
+        report = supervision.report
+        status, reason = telling.health(report, supervised=supervision.is_alive())
+        server = report.servers.get(report.deployed)
+        return dataclasses.replace(
+            deployment,
+            status=status,
+            reason=reason,
+            pid=server["pid"] if server and status == "up" else None,
+            canary=telling.canary(supervision.plan, report),
+            details=telling.details(report),
+        )
 
     def undeploy(self, deployment: Deployment) -> Deployment:
-        """SIGTERM, then SIGKILL, to the process that was started and no other."""
-        started = _started(deployment)
-        if started is not None:
-            processes.stop(started)
-            (state.folder(deployment.name) / f"process-{started.pid}.json").unlink(missing_ok=True)
-        return dataclasses.replace(deployment, status="stopped", pid=None, reason="")
+        """End the supervisor, its servers, and no other process."""
+        supervision = Supervision.last(state.folder(deployment.name))
+        if supervision is not None:
+            supervision.end()
+        return dataclasses.replace(deployment, status="stopped", pid=None, reason="", canary={})
 
     def logs(self, deployment: Deployment, lines: int = 50) -> str:
-        """The end of the server's log."""
-        started = _started(deployment)
-        newest = max(state.folder(deployment.name).glob("server-*.log"), default=None)
-        file = Path(started.log) if started else newest
-        return processes.tail(file, lines) if file else ""
+        """The end of the newest server's log, and what the supervisor did."""
+        place = state.folder(deployment.name)
+        newest = max(place.glob("server-*.log"), default=None)
+        said = processes.tail(newest, lines) if newest else ""
+        return "\n".join(filter(None, (*telling.events(place, lines), said)))
 
 
-def _arguments(
-    name: str, port: int, descriptor: int, capture: Path | None, options: Mapping[str, str]
-) -> list[str]:
+def _supervised(place: Path, port: int, last: Supervision | None) -> Supervision:
+    """A new supervisor; it has the port of the last one, if no other is asked for."""
+    former = last.report.port if last else 0
+    if last is not None and not last.is_alive():
+        last.end()  # a server that lost its supervisor may still hold the port
+    with _listen(port, former) as listening:
+        for old in sorted(place.glob("run-*")):
+            if last is None or old != last.place:
+                Supervision(old).forget()
+        return Supervision.start(place, listening)
+
+
+def _listen(port: int, former: int) -> socket.socket:
+    if not port and former:
+        try:
+            return ports.listen(former)
+        except WrongUsage:  # somebody else has it by now
+            return ports.listen(0)
+    return ports.listen(port)
+
+
+def _server(
+    supervision: Supervision,
+    package: Package,
+    name: str,
+    capture: Path | None,
+    options: Mapping[str, str],
+) -> Server:
     keep = ["--capture", str(capture)] if capture else []
-    where = ["--host", ports.HOST, "--port", str(port), "--fd", str(descriptor)]
-    return [
-        "-m",
-        "mlops_magics.serving",
-        ".",
-        *where,
-        "--name",
-        name,
-        *keep,
-        *serverside.arguments(options),
-    ]
+    where = ["--host", ports.HOST, "--port", str(supervision.report.port)]
+    routes = ["--routes", str(supervision.place / plans.ROUTES)]
+    arguments = [*where, "--name", name, *routes, *keep, *serverside.arguments(options)]
+    return new_server(package.model, package.path, arguments)
 
 
-def _new_log(place: Path) -> Path:
-    """A log of its own for each server, in order of time; the oldest are removed."""
-    for old in sorted(place.glob("server-*.log"))[: 1 - LOGS]:
-        old.unlink(missing_ok=True)
-    return place / f"server-{time.time_ns()}.log"
+def _deployed(plan: plans.Plan) -> tuple[Server, ...]:
+    return tuple(s for s in plan.servers if s.id == plan.deployed)
 
 
-def _started(deployment: Deployment) -> processes.Started | None:
-    file = state.folder(deployment.name) / f"process-{deployment.pid}.json"
-    return processes.Started.read(file)
-
-
-def _wait(started: processes.Started, url: str) -> None:
-    from mlops_magics.serving import client
-
-    until = time.monotonic() + PATIENCE
-    for _ in itertools.count():
-        if started.process() is None:
-            raise StepFailed(
-                f"The server ended while it started{_last_words(started)}.",
-                f"Its log: {started.log}",
-            )
-        # The socket listens already, so this waits until the server takes it over.
-        if client.ping(url, timeout=0.3):
-            return
-        if time.monotonic() > until:
-            raise StepFailed(
-                f"The server did not answer within {PATIENCE:.0f} s{_last_words(started)}.",
-                f"Its log: {started.log}",
-            )
-
-
-def _smoke_test(package: Path, url: str) -> tuple[str, ...]:
-    """Ask what the package was tested with; the answers must be the recorded ones."""
-    from mlops_magics.serving import captured, client, manifest
-    from mlops_magics.serving.package import comparing
-
-    example, expected = manifest.example(package), manifest.answers(package)
-    if not example or expected is None:
-        return ("The package has no input example, so the deployment was not smoke-tested.",)
-    reply = client.ask(url, example, client_id=captured.SMOKE_TEST)
-    if reply.status != 200:
-        raise StepFailed(
-            f"The deployment failed its smoke test: {reply.message}", "It was stopped again."
+def _tested(supervision: Supervision, package: Package, server: Server) -> tuple[str, ...]:
+    """Let a server be started, and test it."""
+    plan = supervision.plan
+    supervision.change(plan.next(servers=(*plan.servers, server)))
+    log.info("A server loads %s", package.model)
+    try:
+        report = supervision.wait(
+            lambda r: _state(r, server) in ("ready", "failed"), PATIENCE, "did not bring it up"
         )
-    within = comparing.tolerance(package)
-    if difference := comparing.differs(expected, reply.content, within=within):
-        raise StepFailed(
-            f"The deployment failed its smoke test, it answers differently: {difference}.",
-            "It was stopped again.",
-        )
-    return ()
+    except StepFailed as error:
+        seen = supervision.report.servers.get(server.id)
+        words = processes.last_words(telling.process(seen)) if seen else ""
+        error.message = f"{error.message.rstrip('.')}{words}."
+        raise
+    if _state(report, server) == "failed":
+        raise _ended(report, server)
+    return smoke.test(
+        Path(package.path), f"http://{ports.HOST}:{report.servers[server.id]['port']}"
+    )
 
 
-def _last_words(started: processes.Started | None) -> str:
-    lines = processes.tail(Path(started.log), 20).splitlines() if started else []
-    said = [line.strip() for line in lines if line.strip() and "INFO Serving" not in line]
-    return f"; its log ends with: {said[-1][:300].rstrip('.')}" if said else ""
+def _state(report: Report, server: Server) -> str:
+    return str(report.servers.get(server.id, {}).get("state", ""))
+
+
+def _ended(report: Report, server: Server) -> StepFailed:
+    seen = report.servers.get(server.id, {})
+    words = str(seen.get("reason") or "Its supervisor is gone.")
+    return StepFailed(f"It did not come up. {words}", f"Its log: {seen.get('log', 'none')}")

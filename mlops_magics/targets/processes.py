@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -59,7 +61,7 @@ class Started:
             return None
 
 
-def start(arguments: list[str], *, folder: Path, log: Path, descriptor: int) -> Started:
+def start(arguments: list[str], *, folder: Path, log: Path, descriptors: Sequence[int]) -> Started:
     """Start Python with `arguments`, detached: in its own session, without input.
 
     Parameters
@@ -68,8 +70,8 @@ def start(arguments: list[str], *, folder: Path, log: Path, descriptor: int) -> 
         Where it runs, and where it finds its own copy of the project.
     log : Path
         The file that takes what it writes.
-    descriptor : int
-        An open socket that it inherits.
+    descriptors : sequence of int
+        Open sockets that it inherits.
     """
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONSAFEPATH"}
     # The package's own copy of the server is what was proven, not what is installed here.
@@ -84,7 +86,7 @@ def start(arguments: list[str], *, folder: Path, log: Path, descriptor: int) -> 
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            pass_fds=(descriptor,),
+            pass_fds=tuple(descriptors),
             start_new_session=True,
         )
     _children[child.pid] = child
@@ -107,6 +109,27 @@ def stop(started: Started, patience: float = 5.0) -> None:
             ends(started, patience)
     except psutil.NoSuchProcess:
         return
+
+
+def outcome(started: Started) -> str:
+    """How a child of this process ended, in words; empty while it runs."""
+    child = _children.get(started.pid)
+    code = child.poll() if child is not None else 0
+    if code is None:
+        return ""
+    if code >= 0:
+        return f"with exit code {code}"
+    try:
+        return f"by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"by signal {-code}"
+
+
+def last_words(started: Started | None) -> str:
+    """The end of a server's log, as the rest of a sentence; empty if it says nothing."""
+    lines = tail(Path(started.log), 20).splitlines() if started else []
+    said = [line.strip() for line in lines if line.strip() and "INFO Serving" not in line]
+    return f"; its log ends with: {said[-1][:300].rstrip('.')}" if said else ""
 
 
 def ends(started: Started, patience: float) -> bool:

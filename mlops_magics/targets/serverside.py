@@ -5,13 +5,23 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 
 from mlops_magics.errors import WrongUsage
 
-#: Decided by whoever starts the server.
-OURS = frozenset(("help", "folder", "host", "port", "fd", "name", "open", "replay", "allowed_host"))
-#: The settings say how capture goes.
-CAPTURE = "capture"
+#: Those that are a user's to say, if the server has them; the rest is said by whoever starts it.
+OPEN = (
+    "batching",
+    "keep-alive",
+    "log-format",
+    "max-body",
+    "max-connections",
+    "max-queue",
+    "runtime",
+    "timeout",
+    "tls-cert",
+    "tls-key",
+)
 
 
 @cache
@@ -19,11 +29,12 @@ def _known() -> Mapping[str, argparse.Action]:
     """Name of an option → what the server's parser has under it; ``--no-x`` is called ``x``."""
     from mlops_magics.serving.__main__ import arguments
 
-    return {
+    known = {
         action.option_strings[0].removeprefix("--").removeprefix("no-"): action
         for action in arguments()._actions
-        if action.dest not in OURS and not action.dest.startswith(CAPTURE)
+        if action.option_strings
     }
+    return {name: known[name] for name in OPEN if name in known}
 
 
 def options() -> dict[str, str]:
@@ -61,6 +72,11 @@ def _checked(name: str, value: str, action: argparse.Action) -> str:
     if action.choices and value not in action.choices:
         known = ", ".join(map(str, action.choices))
         raise WrongUsage(f"{name} can't be {value!r}.", f"It is one of {known}.")
+    if action.type is Path:
+        file = Path(value).expanduser().absolute()  # the server runs in another folder
+        if not file.is_file():
+            raise WrongUsage(f"{name} names the file {value!r}, which does not exist.")
+        return str(file)
     if action.type in (int, float):
         try:
             action.type(value)

@@ -60,10 +60,15 @@ def all() -> list[Deployment]:
     return [_current(name) for name in names()]
 
 
+def written(name: str) -> Deployment:
+    """A deployment as it was when it was last changed."""
+    return _read(folder(name) / FILE)
+
+
 def _current(name: str) -> Deployment:
-    read = _read(folder(name) / FILE)
+    read = written(name)
     seen = refreshed(read)
-    if seen.status == "down" and (again := _read(folder(name) / FILE)) != read:
+    if seen.status == "down" and (again := written(name)) != read:
         return refreshed(again)  # it was replaced between reading of it and looking at it
     return seen
 

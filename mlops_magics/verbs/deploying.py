@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from mlops_magics import evidence, records, settings, store, targets
-from mlops_magics.errors import BadData, MlopsError, StepFailed
-from mlops_magics.records import Deployment, Package, Prediction
-from mlops_magics.verbs import packaged
+from mlops_magics import evidence, records, store, targets
+from mlops_magics.errors import BadData, StepFailed, WrongUsage
+from mlops_magics.records import Deployment, Prediction
+from mlops_magics.verbs import packaged, releasing, replacing
 from mlops_magics.verbs.declaration import Data, DeploymentName, Model, verb
 from mlops_magics.verbs.options import Option
 from mlops_magics.verbs.steps import step
@@ -22,7 +20,6 @@ from mlops_magics.verbs.steps import step
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlops_magics.targets.base import Target
 
 log = logging.getLogger("mlops_magics")
 
@@ -34,6 +31,9 @@ def deploy(
     to: str = "local",
     name: str = "",
     port: int = 0,
+    canary: str = "",
+    shadow: bool = False,
+    goals: str = "",
     options: Annotated[Mapping[str, str], Option(("-o", "--option"))] = {},
 ) -> Deployment:
     """Make a model answer over HTTP, and test that it does.
@@ -41,6 +41,10 @@ def deploy(
     The model is packaged first, unless its package is there. The deployment speaks MLflow's
     scoring protocol, keeps requests and answers for ``monitor``, and outlives the notebook. A
     deployment of the same name is replaced: the new one answers before the old one stops.
+
+    A canary or a shadow is a second version beside the one that is deployed, which goes on.
+    ``status`` compares both; when the second one breaks its goals it is ended. Deployed once more,
+    without either, it takes the first one's place.
 
     Parameters
     ----------
@@ -51,7 +55,17 @@ def deploy(
     name : str, optional
         The deployment's name; by default the model's.
     port : int
-        The port; 0 takes a free one.
+        The port; 0 keeps that of the deployment of this name, or takes a free one.
+    canary : str, optional
+        The share of requests that the version answers beside the deployed one: ``10%``. Who says
+        who they are (``x-client-id``, ``x-mlops-key``) always get the same of both; what the
+        canary does not answer, the deployed one does.
+    shadow : bool
+        The version gets a copy of each request; its answers are compared and go nowhere.
+    goals : str or file, optional
+        What a canary or shadow must hold, one a line: ``error_rate <= 2%``,
+        ``p95_latency <= champion + 50 ms`` (these two if nothing is said; ``champion`` is the
+        deployed one), ``requests >= 20``: how many must have come before.
     options : mapping
         What the target is told besides, each a name and a value: ``-o replicas 3``.
 
@@ -64,10 +78,15 @@ def deploy(
     UnknownName
         If there is no such version or target, or the target has no such option.
     WrongUsage
-        If the port is taken.
+        If the port is taken, or there is no deployment for a canary or shadow to stand beside.
+    BadGoal
+        If a goal can't be read.
     StepFailed
         If it does not come up or fails its smoke test; nothing new is left running then.
     """
+    split = releasing.asked(canary, shadow, goals, options)
+    if split is not None:
+        return releasing.release(model, name, split, to, port)
     target = targets.state.target(to)
     target.check(options)
     package = packaged.of(model, target.takes)
@@ -80,8 +99,8 @@ def deploy(
         targets.state.changing(name),
         step("deploy", experiment=model_name, arguments=arguments, follows=follows) as current,
     ):
-        asked = _Asked(package, name, port, options, current.run_id)
-        record = _replace(target, asked)
+        asked = replacing.Asked(package, name, port, options, current.run_id)
+        record = replacing.replace(target, asked)
         current.tags({"mlops.model": package.model, "mlops.deployment": name})
         current.json("deployment.json", record)
         current.summary = {"model": package.model, "deployment": name, "url": record.url}
@@ -89,12 +108,14 @@ def deploy(
 
 
 @verb()
-def undeploy(name: DeploymentName) -> Deployment:
+def undeploy(name: DeploymentName, *, canary: bool = False) -> Deployment:
     """Stop a deployment; its record and what it captured stay.
 
     Parameters
     ----------
     name : deployment
+    canary : bool
+        End only the canary or shadow beside it.
 
     Returns
     -------
@@ -105,9 +126,18 @@ def undeploy(name: DeploymentName) -> Deployment:
     ------
     UnknownName
         If there is no such deployment.
+    WrongUsage
+        If there is no canary to end.
     """
     with targets.state.changing(targets.state.find(name).name):
         deployment = targets.state.find(name)
+        if canary:
+            if not deployment.canary:
+                raise WrongUsage(
+                    f"The deployment {name!r} has no canary and no shadow.",
+                    f"Leave out --canary to stop {deployment.model}.",
+                )
+            return releasing.end(deployment)
         if deployment.status == "stopped":
             return deployment
         model_name = deployment.model.rpartition("/")[0]
@@ -182,57 +212,6 @@ def predict(name: DeploymentName, data: Data, *, probabilities: bool = False) ->
         request_id=reply.request_id,
         latency_ms=round(reply.latency_ms, 3),
     )
-
-
-@dataclass(frozen=True)
-class _Asked:
-    package: Package
-    name: str
-    port: int
-    options: Mapping[str, str]
-    run_id: str
-
-    def start(self, target: Target) -> Deployment:
-        """Let the target deploy it; from then on the name leads to it."""
-        kept = targets.state.folder(self.name) / "capture.db"
-        started = target.deploy(
-            self.package,
-            name=self.name,
-            port=self.port,
-            capture=kept if settings.load().capture else None,
-            options=self.options,
-        )
-        record = dataclasses.replace(started, options=dict(self.options), run_id=self.run_id)
-        targets.state.save(record)
-        return record
-
-
-def _replace(target: Target, asked: _Asked) -> Deployment:
-    """The new one up and tested, then the old one stopped; on its own port the old one first."""
-    name, port = asked.name, asked.port
-    old = targets.state.find(name) if name in targets.state.names() else None
-    if old is None or old.status == "stopped":
-        return asked.start(target)
-    before = targets.state.target(old.target)
-    if target.replaces and old.target == target.to:
-        return asked.start(target)
-    if old.status == "down":
-        before.undeploy(old)  # what is left of it may still hold the port
-        return asked.start(target)
-    if not old.url.endswith(f":{port}"):
-        record = asked.start(target)
-        before.undeploy(old)
-        return record
-    targets.state.save(before.undeploy(old))
-    try:
-        return asked.start(target)
-    except MlopsError as error:
-        with contextlib.suppress(MlopsError):
-            _Asked(packaged.former(old, before.takes), name, port, old.options, old.run_id).start(
-                before
-            )
-            error.hint = f"{old.model} answers again at {old.url}. {error.hint}".rstrip()
-        raise
 
 
 def _table(data: Any) -> pd.DataFrame:

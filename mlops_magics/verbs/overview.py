@@ -6,7 +6,7 @@ from typing import Any
 
 from mlops_magics import settings, store, targets
 from mlops_magics.records import Overview
-from mlops_magics.verbs import approving
+from mlops_magics.verbs import approving, releasing
 from mlops_magics.verbs.declaration import verb
 
 
@@ -27,7 +27,7 @@ def status() -> Overview:
     return Overview(
         store=settings.load().tracking_uri,
         models=tuple(_model(name) for name in store.versions.names()),
-        deployments=tuple(targets.state.all()),
+        deployments=tuple(releasing.keep_stopped(d) for d in targets.state.all()),
         closed_runs=tuple(closed),
         delivered=tuple(d.run_id for d in delivered),
         warnings=(*(n for d in delivered for n in d.notes), *kept),

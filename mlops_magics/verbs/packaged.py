@@ -70,6 +70,17 @@ def at(place: Path, kind: str = "folder") -> Package:
     return packaging.record_of(made, place, replayed=replayed, kind=kind)
 
 
+def name(model: Any) -> str:
+    """The name of the model of a version in any form; nothing is packaged for it."""
+    if isinstance(model, Path) or (isinstance(model, str) and _is_package(Path(model))):
+        from mlops_magics.serving import manifest
+
+        return manifest.read(Path(model).expanduser()).model.rpartition("/")[0]
+    if isinstance(model, Package):
+        return model.model.rpartition("/")[0]
+    return store.versions.resolve(packaging.reference(model)).name
+
+
 def former(deployment: Deployment, kind: str) -> Package:
     """The package that a deployment was made from."""
     return of(deployment.model, kind) if kind == "image" else at(Path(deployment.package), kind)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from mlops_magics import evidence, records, store, targets
 from mlops_magics.errors import MlopsError, StepFailed, UnknownName, WrongUsage
 from mlops_magics.records import Rollback
-from mlops_magics.verbs import deploying, moves
+from mlops_magics.verbs import deploying, moves, releasing
 from mlops_magics.verbs.declaration import verb
 from mlops_magics.verbs.options import Option
 from mlops_magics.verbs.steps import step
@@ -33,8 +33,9 @@ def rollback(
 
     What it was before stands in the history; a second rollback goes one step further back. Each
     deployment of the present version is replaced by the earlier one, on its port, and tested;
-    then the alias moves. If a deployment does not come up, all are as they were before. Those that
-    the history has on other machines can't be reached from here, and are named.
+    then the alias moves, and where the present version is a canary or a shadow, that ends. If a
+    deployment does not come up, all are as they were before. Those that the history has on other
+    machines can't be reached from here, and are named.
 
     A rollback is the emergency exit: it needs a reason, and neither a verdict nor an approval.
 
@@ -68,7 +69,9 @@ def rollback(
     with store.locks.alone(f"aliases-{name}"):
         now, before = _places(name, alias)
         store.versions.local_path(before)  # its files are those that were trained
-        affected = [d for d in targets.state.all() if d.model == now.ref and d.status != "stopped"]
+        running = [d for d in targets.state.all() if d.status != "stopped"]
+        affected = [d for d in running if d.model == now.ref]
+        beside = [d for d in running if d.canary.get("model") == now.ref and d not in affected]
         arguments = {"name": name, "alias": alias, "message": message}
         with step(
             "rollback",
@@ -85,7 +88,7 @@ def rollback(
                 actor=current.who["actor"],
                 at=records.now(),
                 reason=message.strip(),
-                deployments=moved,
+                deployments=(*moved, *(_ended(d) for d in beside)),
                 run_id=current.run_id,
                 warnings=tuple(_elsewhere(name, now)),
             )
@@ -96,13 +99,16 @@ def rollback(
                 "alias": alias,
                 "previous": now.ref,
                 "reason": record.reason,
-                "deployments": ", ".join(d["name"] for d in moved),
+                "deployments": ", ".join(d["name"] for d in record.deployments),
             }
             try:
                 store.versions.set_alias(name, alias, before.number)
             except MlopsError:
                 _put_back(affected, now)
                 raise
+        for deployment in beside:
+            with targets.state.changing(deployment.name):
+                releasing.end(targets.state.find(deployment.name), message.strip())
     return record
 
 
@@ -136,7 +142,7 @@ def _elsewhere(name: str, version: Version) -> list[str]:
     for run in store.ledger.steps(name, "deploy", "undeploy"):
         tags = run.data.tags
         place = (tags.get("mlops.deployment", ""), tags.get("mlops.host", ""))
-        if tags.get("mlops.status") != "finished" or not place[0]:
+        if tags.get("mlops.status") != "finished" or not place[0] or "mlops.canary" in tags:
             continue
         if tags["mlops.verb"] == "deploy":
             running[place] = tags.get("mlops.model", "")
@@ -172,6 +178,13 @@ def _redeployed(
         done.append(deployment)
         moved.append({"name": deployment.name, "from": now.ref, "to": before.ref, "url": new.url})
     return tuple(moved)
+
+
+def _ended(deployment: Deployment) -> dict[str, Any]:
+    """A deployment that goes on without the second version beside it."""
+    second = f"{deployment.canary['model']} ({deployment.canary['kind']})"
+    facts = {"from": second, "to": deployment.model, "url": deployment.url}
+    return {"name": deployment.name, **facts}
 
 
 def _called(deployment: Deployment) -> str:

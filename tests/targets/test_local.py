@@ -9,9 +9,7 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import psutil
@@ -20,18 +18,11 @@ import pytest
 from mlops_magics.errors import StepFailed, WrongUsage
 from mlops_magics.records import Package
 from mlops_magics.serving import client, manifest
-from mlops_magics.targets import local, processes, state
+from mlops_magics.targets import local, plans, state, supervisor
 from mlops_magics.targets.local import LocalTarget
+from mlops_magics.targets.supervision import Supervision
 
 target = LocalTarget()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    for _ in range(200):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not happen within 10 s")
 
 
 def test_it_outlives_who_started_it(package: Package, project: Path) -> None:
@@ -84,21 +75,10 @@ def test_a_port_of_ones_own(package: Package) -> None:
     state.save(deployment)
     assert deployment.url == f"http://127.0.0.1:{port}"
     target.undeploy(deployment)
-    # The port is free again at once.
-    again = target.deploy(package, name="credit", port=port)
+    # The port is free again at once, and taken again by who had it.
+    again = target.deploy(package, name="credit")
+    assert again.url == deployment.url
     assert target.undeploy(again).status == "stopped"
-
-
-def test_killed_it_is_down_and_says_so(package: Package, tmp_path: Path) -> None:
-    deployment = target.deploy(package, name="credit", capture=tmp_path / "capture.db")
-    state.save(deployment)
-    assert deployment.pid is not None
-    os.kill(deployment.pid, signal.SIGKILL)
-    until(lambda: state.find("credit").status == "down")
-    seen = state.find("credit")
-    assert seen.reason == f"Process {deployment.pid} is gone, without a word in its log."
-    assert seen.exit_code == 1
-    assert [d.status for d in state.all()] == ["down"]
 
 
 def test_a_hanging_one_is_down_and_says_so(package: Package) -> None:
@@ -108,25 +88,33 @@ def test_a_hanging_one_is_down_and_says_so(package: Package) -> None:
     os.kill(deployment.pid, signal.SIGSTOP)
     seen = state.find("credit")
     assert seen.status == "down"
-    assert "is alive and does not answer" in seen.reason
+    assert seen.reason == f"Process {deployment.pid} is alive and does not answer."
     # It takes no SIGTERM now; it is killed after a while.
     target.undeploy(deployment)
     assert not psutil.pid_exists(deployment.pid)
 
 
-def test_a_number_that_means_another_process_now(package: Package) -> None:
+def test_numbers_that_mean_other_processes_now(package: Package) -> None:
     deployment = target.deploy(package, name="credit")
     state.save(deployment)
-    file = state.folder("credit") / f"process-{deployment.pid}.json"
-    started = processes.Started.read(file)
-    assert started is not None
+    supervision = Supervision.last(state.folder("credit"))
+    assert supervision is not None
+    right = supervision.report
+    (server,) = right.servers
+    pids = [right.pid, right.servers[server]["pid"]]
+    wrong = plans.Report(**asdict(right))
+    wrong.created -= 100
+    wrong.servers = {server: {**right.servers[server], "created": right.created - 100}}
     try:
-        replace(started, created=started.created - 100).save(file)
+        wrong.write(supervision.place)
         assert target.status(deployment).status == "down"
         target.undeploy(deployment)
-        assert psutil.pid_exists(started.pid)  # not ours, as far as anyone knows: left alone
+        # Not ours, as far as anyone knows: left alone.
+        assert all(psutil.pid_exists(pid) for pid in pids)
     finally:
-        processes.stop(started)
+        right.write(supervision.place)
+        target.undeploy(deployment)
+    assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
 def test_a_package_that_can_not_start(package: Package, tmp_path: Path) -> None:
@@ -135,7 +123,7 @@ def test_a_package_that_can_not_start(package: Package, tmp_path: Path) -> None:
     (broken / "model" / "model.skops").write_bytes(b"")
     with pytest.raises(StepFailed) as caught:
         target.deploy(replace(package, path=str(broken)), name="credit")
-    assert "ended while it started; its log ends with:" in caught.value.message
+    assert "ended with exit code 5; its log ends with:" in caught.value.message
     assert "model/model.skops was changed" in caught.value.message
     assert Path(caught.value.hint.removeprefix("Its log: ")).read_text()
 
@@ -149,7 +137,7 @@ def test_one_that_takes_too_long(
         "import os, time\nprint(f'pid {os.getpid()} is asleep', flush=True)\ntime.sleep(600)\n"
     )
     monkeypatch.setattr(local, "PATIENCE", 3.0)
-    with pytest.raises(StepFailed, match=r"did not answer within 3 s; .* pid \d+ is asleep") as e:
+    with pytest.raises(StepFailed, match=r"not bring it up within 3 s; .* pid \d+ is asleep") as e:
         target.deploy(replace(package, path=str(slow)), name="credit")
     pid = int(e.value.message.split("pid ")[1].split()[0])
     assert not psutil.pid_exists(pid)
@@ -178,7 +166,8 @@ def test_logs_are_kept_and_bounded(package: Package) -> None:
         (place / f"server-{n:019d}.log").write_text("old")
     deployment = target.deploy(package, name="credit")
     state.save(deployment)
-    assert len(list(place.glob("server-*.log"))) == local.LOGS
+    assert len(list(place.glob("server-*.log"))) == supervisor.LOGS
     assert "INFO Serving credit/1 at http://127.0.0.1:" in target.logs(deployment)
+    assert "SUPERVISOR credit/1 answers clients" in target.logs(deployment)
     target.undeploy(deployment)
     assert target.logs(deployment).splitlines()[-1].endswith("Stopped")

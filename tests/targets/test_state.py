@@ -78,7 +78,7 @@ def test_a_damaged_file() -> None:
 def test_a_field_of_a_later_version_is_no_trouble() -> None:
     state.save(deployment())
     file: Path = state.folder("credit") / state.FILE
-    file.write_text(json.dumps({**json.loads(file.read_text()), "canary": 10}))
+    file.write_text(json.dumps({**json.loads(file.read_text()), "bandit": 10}))
     assert state.find("credit") == deployment()
 
 

@@ -11,7 +11,6 @@ from mlops_magics.doors.views.card import (
     Card,
     Status,
     Table,
-    moment,
     percent,
     short,
     show,
@@ -19,7 +18,6 @@ from mlops_magics.doors.views.card import (
 )
 from mlops_magics.records import (
     Dataset,
-    Deployment,
     Logged,
     Package,
     Prediction,
@@ -177,30 +175,6 @@ def package(record: Package) -> Card:
         graphs.tables(record.measured),
         record.warnings,
         f"run {record.run_id}",
-    )
-
-
-def deployment(record: Deployment) -> Card:
-    """The endpoint, its state and how to ask it."""
-    facts = {
-        "model": record.model,
-        "target": record.target,
-        "url": record.url,
-        **({"process": str(record.pid)} if record.pid else {}),
-        **({"since": moment(record.started)} if record.started else {}),
-        **({"reason": record.reason} if record.reason else {}),
-    }
-    if record.status == "up":
-        facts["ask"] = f"mlops predict {record.name} DATA, or POST {record.url}/invocations"
-    return Card(
-        "Deployment",
-        record.name,
-        Status(record.status, TONES.get(record.status, "plain")),
-        "",
-        facts,
-        (),
-        record.warnings,
-        f"run {record.run_id}" if record.run_id else "",
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mlops_magics.doors.views.card import Card, Status, Table
 from mlops_magics.doors.views.cards import TONES
-from mlops_magics.records import Demo, Diagnosis, Overview
+from mlops_magics.doors.views.deployments import compared, second
+from mlops_magics.records import Demo, Deployment, Diagnosis, Overview
 
 
 def overview(record: Overview) -> Card:
@@ -27,7 +30,7 @@ def overview(record: Overview) -> Card:
     deployments = Table(
         ("deployment", "model", "state", "url", "note"),
         [
-            (d.name, d.model, Status(d.status, TONES.get(d.status, "plain")), d.url, d.reason)
+            (d.name, d.model, Status(d.status, TONES.get(d.status, "plain")), d.url, _note(d))
             for d in record.deployments
         ],
         "Deployments",
@@ -40,10 +43,31 @@ def overview(record: Overview) -> Card:
         for h in m.get("held", ())
     ]
     notes += [f"Run {r} was kept on this machine; now delivered." for r in record.delivered]
+    beside = [
+        replace(compared(d.canary), title=f"{d.name}: {d.model} and {d.canary['model']}")
+        for d in record.deployments
+        if d.canary
+    ]
     lead = "" if record.models else "No model yet: %prepare data, then %%train NAME."
     return Card(
-        "Status", record.store, None, lead, {}, (models, deployments), [*notes, *record.warnings]
+        "Status",
+        record.store,
+        None,
+        lead,
+        {},
+        (models, deployments, *beside),
+        [*notes, *record.warnings],
     )
+
+
+def _note(deployment: Deployment) -> str:
+    """Why it is down, how often it was started again, and what is beside it."""
+    restarts = deployment.details.get("restarts")
+    again = f"started again {restarts} times" if restarts else ""
+    beside = second(deployment.canary)
+    beside.pop("goals", None)
+    found = [f"{kind} {text}" for kind, text in beside.items()]
+    return "; ".join(filter(None, (deployment.reason, again, *found)))
 
 
 def _verdict_word(verdict: bool | None) -> Status | str:

@@ -9,6 +9,7 @@ from mlops_magics import records
 from mlops_magics.doors.views import (
     cards,
     comparisons,
+    deployments,
     differences,
     explanations,
     glance,
@@ -30,7 +31,7 @@ _VIEWS: dict[type[Record], Callable[[Any], Card]] = {
     records.Rollback: promotions.rollback,
     records.History: promotions.history,
     records.Package: cards.package,
-    records.Deployment: cards.deployment,
+    records.Deployment: deployments.deployment,
     records.Prediction: cards.prediction,
     records.Verdict: verdicts.verdict,
     records.Explanation: explanations.explanation,
