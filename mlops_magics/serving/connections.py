@@ -95,20 +95,19 @@ class Connections:
         """Whether one of `count` may stay, if need be in place of the one that waits longest."""
         if count <= self.limits.connections:
             return True
-        fronts = [next(iter(line.items())) for line in (self.heads, self.idle) if line]
+        fronts = [_front(line) for line in (self.heads, self.idle) if line]
         if not fronts:
             return False
         min(fronts, key=lambda front: front[1])[0].give_way()
         return True
 
     def sweep(self) -> None:
-        """End those whose head has not come in time; those that are idle have timers."""
-        latest = time.monotonic() - self.limits.head
-        while self.heads:
-            connection, since = next(iter(self.heads.items()))
-            if since > latest:
-                break
-            connection.slow_head()
+        """End those whose head has not come in time, and those that were idle for too long."""
+        now = time.monotonic()
+        while self.heads and now - (oldest := _front(self.heads))[1] >= self.limits.head:
+            oldest[0].slow_head()
+        while self.idle and now - (oldest := _front(self.idle))[1] >= self.limits.idle:
+            oldest[0].give_way()  # also where the last answer was never taken
 
     def leave(self, connection: Connection) -> None:
         """Take one out of both lines."""
@@ -159,14 +158,11 @@ class Connection(HttpToolsProtocol):
             self.kept.idle[self] = time.monotonic()
         super().on_response_complete()
 
-    def timeout_keep_alive_handler(self) -> None:
-        self.transport.abort()  # also where the last answer was never taken
-
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "BAD_REQUEST", "This is no HTTP request that can be read.")
 
     def give_way(self) -> None:
-        """End at once, as somebody else needs the place."""
+        """End at once."""
         self.kept.leave(self)
         self.connections.discard(self)
         self.transport.abort()
@@ -189,6 +185,11 @@ class Connection(HttpToolsProtocol):
             + body
         )
         self.transport.close()
+
+
+def _front(line: OrderedDict[Connection, float]) -> tuple[Connection, float]:
+    """Who has stood longest, and since when."""
+    return next(iter(line.items()))
 
 
 async def _full(app: App, scope: Scope, receive: Receive, send: Send) -> None:

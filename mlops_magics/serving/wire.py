@@ -75,15 +75,6 @@ class Wires(Connections):
         """The protocol of a new connection, as uvicorn asks for it."""
         return Wire(self, **uvicorn)
 
-    def sweep(self) -> None:
-        """End those whose head has not come in time, and those that were idle for too long."""
-        super().sweep()
-        latest = time.monotonic() - self.limits.idle
-        for connection, since in list(self.idle.items()):
-            if since > latest:
-                break
-            connection.timeout_keep_alive_handler()
-
 
 class Wire(Connection):
     """One connection, on which small requests are answered at once."""
