@@ -38,7 +38,8 @@ def package(
 
     As ``onnx`` it is for small machines: an ONNX graph, its signature and a runner of one file,
     which need onnxruntime and numpy only. The graph must answer as the model does on all rows of
-    the recorded dataset: the same labels, probabilities within 1e-5.
+    the recorded dataset: the same labels, probabilities within 1e-5. Beside it is a page, ``web/``,
+    that runs it in a browser from any server of plain files, with ONNX Runtime Web (14 MB).
 
     Parameters
     ----------
