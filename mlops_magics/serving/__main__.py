@@ -290,12 +290,14 @@ def _listen(host: str, port: int, descriptor: int | None) -> socket.socket:
 
 def _replay(folder: Path, runtime: str) -> int:
     """Answer the package's example as the server would, on standard output."""
+    from mlops_magics.serving.app import Server
     from mlops_magics.serving.service import Service
 
     folder = folder.resolve()
     trust.lean = True
-    service = Service(runtimes.load(folder, runtime))
-    answer = service.answer(manifest.example(folder), "application/json", "replay")
+    # A whole server, so that whatever that needs is missed now.
+    server = Server(Service(runtimes.load(folder, runtime)), {})
+    answer = server.service.answer(manifest.example(folder), "application/json", "replay")
     sys.stdout.write(answer.body.decode() + "\n")
     return 0 if answer.status == 200 else 1
 

@@ -16,9 +16,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger("mlops_magics.serving")
 
@@ -211,7 +212,7 @@ def _close(database: sqlite3.Connection | None) -> None:
 def _columns(columns: Mapping[str, Sequence[Any]] | pd.DataFrame | None) -> str:
     if columns is None:
         return ""
-    if isinstance(columns, pd.DataFrame):
+    if hasattr(columns, "notna"):  # a DataFrame, told without pandas
         known = columns.astype(object).where(columns.notna(), None)
         columns = {str(name): known[name].tolist() for name in known}
     return json.dumps({str(n): list(v) for n, v in columns.items()}, default=str)

@@ -24,12 +24,13 @@ from mlops_magics.errors import BadData, MlopsError, WrongUsage
 from mlops_magics.serving import graph, manifest, runtimes
 from mlops_magics.serving.app import Server
 from mlops_magics.serving.hot import Hot
-from mlops_magics.serving.package import comparing, graphing
+from mlops_magics.serving.package import comparing, graphing, isolation
 from mlops_magics.serving.package.reference import Reference
 from mlops_magics.serving.service import Service
 from tests.serving import models, test_protocol
 from tests.serving.models import JSON
 from tests.serving.test_hostile import ANYTHING, LEAVES
+from tests.serving.test_process import free_port
 
 MANY = settings(
     max_examples=100,
@@ -280,6 +281,61 @@ def test_a_graph_that_can_not_be_opened(proven: Path, tmp_path: Path) -> None:
     assert runtimes.name(runtimes.load(copy)) == "native"
     with pytest.raises(BadData, match="can't be used"):
         runtimes.load(copy, "onnx")
+
+
+ASKED = """
+import json, subprocess, sys, time, urllib.request
+from urllib.error import HTTPError, URLError
+
+port, folder = sys.argv[1:]
+process = subprocess.Popen(
+    [sys.executable, "-S", "-m", "mlops_magics.serving", ".", "--port", port, "--capture", folder]
+)
+
+def ask(path, body=None, kind="application/json"):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, {"content-type": kind})
+    try:
+        return urllib.request.urlopen(request, timeout=10).read().decode()
+    except HTTPError as error:
+        return error.read().decode()
+
+for _ in range(200):
+    try:
+        ask("/ping")
+        break
+    except URLError:
+        time.sleep(0.05)
+try:
+    example = open("input_example.json", "rb").read()
+    table = json.loads(example)["dataframe_split"]
+    line = ",".join(table["columns"]) + "\\n" + ",".join(map(str, table["data"][0])) + "\\n"
+    odd = json.loads(example)
+    odd["dataframe_split"]["data"][0][8] = float("inf")
+    print(json.dumps([
+        json.loads(ask("/invocations", example)),
+        json.loads(ask("/invocations", line.encode(), "text/csv")),
+        json.loads(ask("/invocations", json.dumps(odd).encode())),
+        json.loads(ask("/metadata"))["runtime"],
+        "mlops_model_info" in ask("/metrics"),
+        sorted(json.loads(ask("/openapi.json"))["paths"])[0],
+    ]))
+finally:
+    process.terminate()
+    process.wait()
+"""
+
+
+def test_it_runs_with_what_the_graph_needs_and_no_more(proven: Path, tmp_path: Path) -> None:
+    names = {line.partition("==")[0] for line in (proven / graph.REQUIREMENTS).open()}
+    canonical = [name.lower().replace("_", "-") for name in names]
+    place = str(tmp_path / "capture")
+    done = isolation.replay(proven, canonical, ("-c", ASKED, str(free_port()), place))
+    assert done.code == 0, done.log
+    answered, as_csv, infinite, runtime, counted, path = json.loads(done.output)
+    assert answered == manifest.answers(proven)
+    assert as_csv["predictions"] == answered["predictions"][:1]
+    assert infinite["message"] == "Column 'Income' is infinite in row 1."
+    assert (runtime, counted, path) == ("onnx", True, "/health")
 
 
 def test_what_is_packaged(proven: Path) -> None:
