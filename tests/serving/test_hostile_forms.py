@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,6 @@ from starlette.testclient import TestClient
 
 from mlops_magics import flavors
 from mlops_magics.serving.inference import HEADER
-from mlops_magics.serving.package import assembling
-from mlops_magics.serving.package.reference import Reference
 from tests.serving import models
 from tests.serving.conftest import client
 from tests.serving.test_process import serving
@@ -79,35 +78,31 @@ def alike(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-@pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("hostile")
-
-
-def both(model: Path, data: Any, target: Path, ref: str) -> Iterator[Both]:
-    about = {"model": ref, "run_id": "", "commit": "", "created": ""}
-    reference = Reference(data=data, source="all rows")
-    made, _ = assembling.assemble(model, target, about, "3.11", lambda: (reference, ()))
-    assert not made.why_no_graph, made.why_no_graph
+@contextmanager
+def both(package: Path, model: Path, data: Any) -> Iterator[Both]:
     with (
-        serving(target) as server,
+        serving(package) as server,
         httpx.Client(base_url=server.url, trust_env=False, timeout=30) as there,
     ):
+        assert there.get("/metadata").json()["runtime"] == "onnx"
         yield Both(there, client(model), flavors.load(model), data)
         assert "Traceback" not in server.log.read_text()
 
 
 @pytest.fixture(scope="session")
-def columns(model: Path, credit_csv: Path, place: Path) -> Iterator[Both]:
+def columns(proven: Path, model: Path, credit_csv: Path) -> Iterator[Both]:
     credit = pd.read_csv(credit_csv).dropna(subset=["Status"]).head(400)
-    yield from both(model, credit.drop(columns="Status"), place / "credit", "credit/1")
+    with both(proven, model, credit.drop(columns="Status")) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
-def array(place: Path) -> Iterator[Both]:
+def array(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    place = tmp_path_factory.mktemp("sums")
     X = np.random.default_rng(0).normal(size=(100, 3))
-    model = models.save(Ridge().fit(X, X @ [1, 2, 3]), X, place / "sums-model")
-    yield from both(model, X, place / "sums", "credit/1")
+    model = models.save(Ridge().fit(X, X @ [1, 2, 3]), X, place / "model")
+    with both(models.package(model, place / "sums", rows=X), model, X) as found:
+        yield found
 
 
 # ---- what is right
