@@ -14,6 +14,8 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
@@ -57,7 +59,7 @@ def bundle(model: Any, X: Any, target: Path, name: str) -> Path:
 
 @pytest.fixture(scope="session")
 def site(credit_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A classifier with text and missing values, a regression, and one of arrays."""
+    """Classifiers with words, missing values and free text, a regression, and one of arrays."""
     place = tmp_path_factory.mktemp("site")
     credit = pd.read_csv(credit_csv).dropna(subset=["Status"])
     part = credit[credit.isna().any(axis=1)].head(200)
@@ -70,6 +72,12 @@ def site(credit_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         Owner=credit["Home"].head(300) == "owner", Price=credit["Price"].head(300) / 3
     )  # fmt: skip
     bundle(Ridge().fit(X, credit["Amount"].head(300)), X, place / "amount", "amount")
+    first = credit.head(300)
+    words = first["Home"].fillna("none") + " and " + first["Job"].fillna("no work")
+    X = pd.DataFrame({"Words": words, "Age": first["Age"].astype(float)})
+    parts = make_column_transformer((TfidfVectorizer(), "Words"), ("passthrough", ["Age"]))
+    wordy = make_pipeline(parts, LogisticRegression(max_iter=300))
+    bundle(wordy.fit(X, first["Status"]), X, place / "words", "words")
     values = np.random.default_rng(0).uniform(0, 15, (600, 3))
     tree = DecisionTreeClassifier(max_depth=8, random_state=0)
     bundle(tree.fit(values, values[:, 0].astype(int)), values, place / "rooms", "rooms")
@@ -187,6 +195,19 @@ def test_numbers_words_and_missing_values(page: Any, address: str, site: Path) -
     page.select_option("#example", "3")  # shows the answer at once
     page.wait_for_function("document.getElementById('field-0').value !== ''")
     assert predicted(page, {}) == expected(runner.predict([example[3]])[0])
+
+
+def test_free_text(page: Any, address: str, site: Path) -> None:
+    runner = edge_run.Model(site / "words")
+    opened(page, f"{address}/words/web/")
+    for words in (
+        "owner and fixed",
+        "RENT, rent; Fixed…",
+        "nothing that was learned",
+        "é 🏠 owner",
+    ):
+        row = {"Words": words, "Age": "33"}
+        assert predicted(page, row) == expected(runner.predict([row])[0]), words
 
 
 def test_a_regression_with_truth(page: Any, address: str, site: Path) -> None:
