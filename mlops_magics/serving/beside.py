@@ -101,6 +101,7 @@ async def _read(reader: asyncio.StreamReader) -> Reply:
 
         def on_message_complete(self) -> None:
             reply.complete = True
+            reply.keep_alive = parser.should_keep_alive()  # afterwards it knows no more
 
     parser = httptools.HttpResponseParser(Events())
     while not reply.complete:
@@ -112,7 +113,6 @@ async def _read(reader: asyncio.StreamReader) -> Reply:
         except httptools.HttpParserError as error:
             raise ConnectionError("This is no answer by HTTP.") from error
     reply.status, reply.body = parser.get_status_code(), b"".join(chunks)
-    reply.keep_alive = parser.should_keep_alive()
     return reply
 
 

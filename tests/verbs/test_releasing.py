@@ -30,10 +30,10 @@ def nothing_left(project: Path) -> Iterator[None]:
 
 
 def train(names: dict[str, Any], columns: int = 5, **options: Any) -> None:
-    X_train, X_test = (names[n].iloc[:, :columns] for n in ("X_train", "X_test"))
-    y_test = names["y_test"]  # noqa: F841
+    X_test, y_test = names["X_test"].iloc[:, :columns], names["y_test"]  # noqa: F841
     with mlops.train("credit"):
-        model = names["fresh"](**options).fit(X_train, names["y_train"])  # noqa: F841
+        X = names["X_train"].iloc[:, :columns]
+        model = names["fresh"](**options).fit(X, names["y_train"])  # noqa: F841
 
 
 def ask(url: str, package: str, times: int, key: str = "k") -> None:
