@@ -212,7 +212,8 @@ def _close(database: sqlite3.Connection | None) -> None:
 def _columns(columns: Mapping[str, Sequence[Any]] | pd.DataFrame | None) -> str:
     if columns is None:
         return ""
-    if hasattr(columns, "notna"):  # a DataFrame, told without pandas
-        known = columns.astype(object).where(columns.notna(), None)
+    frame: Any = columns
+    if hasattr(frame, "notna"):  # a DataFrame, told without pandas
+        known = frame.astype(object).where(frame.notna(), None)
         columns = {str(name): known[name].tolist() for name in known}
     return json.dumps({str(n): list(v) for n, v in columns.items()}, default=str)

@@ -25,6 +25,8 @@ log = logging.getLogger("mlops_magics.serving")
 
 #: In a package: its folder, and in that the graph, what goes in and out, and the proof.
 FOLDER, MODEL, SIGNATURE, PARITY = "graph", "model.onnx", "signature.json", "parity.json"
+#: The graph's inputs: all columns of numbers, and all of text, each in the signature's order.
+NUMBERS, TEXTS = "mlops:numbers", "mlops:texts"
 #: What needs nothing but onnxruntime and numpy beside the server.
 REQUIREMENTS = "requirements-onnx.txt"
 #: Whole numbers beyond it are not all doubles; no number beyond it is usual.
@@ -179,14 +181,17 @@ class Graph(Predictor):
             only = self.fields[0]
             return {only.name: _numbers(only, np.asarray(data), most)}
         table: Table = data
-        found = {}
+        numbers, texts = [], []
         for one in self.fields:
             if one.name not in table.arrays:
                 raise Beyond("", f"Column {one.name!r}, which is missing,")
             array = table.arrays[one.name]
-            column = _texts(one, array) if one.is_text else _numbers(one, array, most)
-            found[one.name] = column.reshape(-1, 1)
-        return found
+            if one.is_text:
+                texts.append(_texts(one, array))
+            else:
+                numbers.append(_numbers(one, array, most))
+        given = {NUMBERS: numbers, TEXTS: texts}
+        return {name: np.stack(columns, axis=1) for name, columns in given.items() if columns}
 
 
 def _opened(path: Path) -> Any:

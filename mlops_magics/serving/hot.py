@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mlops_magics.serving.answers import encode
-from mlops_magics.serving.graph import Field, Graph
+from mlops_magics.serving.graph import NUMBERS, TEXTS, Field, Graph
 from mlops_magics.serving.parameters import METHOD, METHODS
 from mlops_magics.serving.served import Served
 from mlops_magics.serving.service import predicted
@@ -69,6 +69,8 @@ class Hot:
         self.width = graph.fields[0].width if graph.array else len(self.fields)
         self._numbers = [at for at, one in enumerate(self.fields) if not one.is_text]
         self._texts = [at for at, one in enumerate(self.fields) if one.is_text]
+        self._single = [i for i, at in enumerate(self._numbers) if self.fields[at].type == "float"]
+        self._pick_numbers, self._pick_texts = picking(self._numbers), picking(self._texts)
         whole = self.fields * self.width if graph.array else self.fields
         self._usual = Usual(whole, gaps=not graph.array)
         self._pick = picking(self.names)
@@ -171,8 +173,9 @@ class Hot:
         if pick is None:
             return None
         width = len(columns)
-        if any(type(row) is not list or len(row) != width for row in data):
-            return None
+        for row in data:
+            if type(row) is not list or len(row) != width:
+                return None
         return [pick(row) for row in data]
 
     def _order(self, columns: tuple[Any, ...]) -> Callable[[Row], Row] | None:
@@ -193,8 +196,9 @@ class Hot:
             if form == "dataframe_records" or any(type(row) is not list for row in value):
                 return None
             return value
-        if any(type(row) is not dict for row in value):
-            return None
+        for row in value:
+            if type(row) is not dict:
+                return None
         return [self._pick(row) for row in value]
 
     def _v2(self, content: dict[str, Any]) -> Asked | None:
@@ -221,20 +225,14 @@ class Hot:
     def _feeds(self, rows: Sequence[Row]) -> dict[str, np.ndarray]:
         if self.graph.array:
             return {self.names[0]: np.array(rows, dtype=np.float64)}
-        columns = list(zip(*rows, strict=True))
-        count = len(rows)
         found = {}
         if self._numbers:
-            numbers = np.array([columns[at] for at in self._numbers], dtype=np.float64)
-            for at, column in zip(self._numbers, numbers.reshape(-1, count, 1), strict=True):
-                single = self.fields[at].type == "float"
-                found[self.names[at]] = (
-                    column.astype(np.float32).astype(float) if single else column
-                )
+            numbers = np.array([self._pick_numbers(row) for row in rows], dtype=np.float64)
+            for at in self._single:
+                numbers[:, at] = numbers[:, at].astype(np.float32)
+            found[NUMBERS] = numbers
         if self._texts:
-            texts = np.array([columns[at] for at in self._texts], dtype=object)
-            for at, column in zip(self._texts, texts.reshape(-1, count, 1), strict=True):
-                found[self.names[at]] = column
+            found[TEXTS] = np.array([self._pick_texts(row) for row in rows], dtype=object)
         return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,7 +48,16 @@ def models(
             if len(folders) > 1:
                 error.message = f"Nothing is served because of {folder}. {error.message}"
             raise
+    _settle()
     return found
+
+
+def _settle() -> None:
+    """Give back what loading has left, and keep the collector from looking at what stays."""
+    gc.collect()
+    gc.freeze()
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # of glibc
+        trim(0)
 
 
 def _opened(

@@ -50,7 +50,7 @@ class Scoring:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        at, started = time.time_ns() // 1000, time.perf_counter()
+        started = time.perf_counter()
         headers: Headers = scope["headers"]
         request_id = tracing.new_id()
         trace = tracing.of([v.decode("latin-1") for n, v in headers if n == b"traceparent"],
@@ -78,7 +78,6 @@ class Scoring:
                 self.protocol,
                 request_id,
                 trace,
-                at,
                 started,
                 client,
                 said(headers, KEY),

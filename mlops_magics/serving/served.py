@@ -23,10 +23,8 @@ class Request:
 
     Attributes
     ----------
-    time : int
-        When it came, in microseconds since the epoch.
     started : float
-        The same by the clock of `time.perf_counter`.
+        When it came, by the clock of `time.perf_counter`.
     client, key : str
         What the client says of itself, and its own key for later labels.
     waited : float or None
@@ -40,7 +38,6 @@ class Request:
     protocol: str
     request_id: str
     trace: Trace
-    time: int
     started: float
     client: str
     key: str
@@ -143,7 +140,7 @@ class Served:
     def _captured(self, request: Request, seconds: float) -> Captured:
         return Captured(
             request.request_id,
-            request.time,
+            int((time.time() - seconds) * 1e6),
             request.status,
             seconds * 1000,
             request.client,

@@ -34,8 +34,8 @@ class Pending:
     ----------
     head : mapping
         The request's heads.
-    time, started
-        As `served.Request` has them.
+    started : float
+        As `served.Request` has it.
     """
 
     asking: Asking
@@ -43,7 +43,6 @@ class Pending:
     asked: Asked
     head: Mapping[bytes, bytes]
     body: bytes
-    time: int
     started: float
 
 

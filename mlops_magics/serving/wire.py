@@ -144,7 +144,7 @@ class Wire(Connection):
 
     def _accepts(self) -> bool:
         """Let the whole request be answered at the end of this turn, if it is a small one."""
-        at, started = time.time_ns() // 1000, time.perf_counter()
+        started = time.perf_counter()
         head = dict(self.headers)
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         guard = self.kept.guard
@@ -163,7 +163,7 @@ class Wire(Connection):
         if asked is None:
             return False
         self._target = None
-        self._pending = Pending(self, hot, asked, head, body, at, started)
+        self._pending = Pending(self, hot, asked, head, body, started)
         self.kept.turns.put(self._pending, self.loop)
         return True
 
@@ -180,9 +180,13 @@ class Wire(Connection):
         asked, served = pending.asked, pending.hot.served
         request_id = tracing.new_id()
         given = pending.head.get(b"traceparent")
-        trace = tracing.of([] if given is None else [given.decode("latin-1")], request_id)
+        trace = (
+            tracing.begun(request_id)
+            if given is None
+            else tracing.of([given.decode("latin-1")], request_id)
+        )
         self._write(b"200 OK", request_id, trace, body)
-        client = pending.head.get(CLIENT, b"").decode("latin-1")[:LONGEST]
+        client = _said(pending, CLIENT)
         if not client and served.logs_requests and self.client:
             client = self.client[0]
         columns = pending.hot.columns(asked) if served.capture is not None else None
@@ -191,10 +195,9 @@ class Wire(Connection):
                 asked.protocol,
                 request_id,
                 trace,
-                pending.time,
                 pending.started,
                 client,
-                pending.head.get(KEY, b"").decode("latin-1")[:LONGEST],
+                _said(pending, KEY),
                 200,
                 len(asked.rows),
                 0.0,
@@ -212,7 +215,7 @@ class Wire(Connection):
         request_id = tracing.new_id()
         refusing = inference.refused if pending.asked.protocol == "v2" else service.refused
         refused = refusing(ModelFailed("The server failed to answer."), request_id)
-        trace = tracing.of([], request_id)
+        trace = tracing.begun(request_id)
         self._write(b"500 Internal Server Error", request_id, trace, refused.body)
 
     def _write(self, status: bytes, request_id: str, trace: tracing.Trace, body: bytes) -> None:
@@ -234,6 +237,11 @@ class Wire(Connection):
             self._dates = heads
             self._start = b"".join(b"%b: %b\r\n" % head for head in heads)
         return self._start
+
+
+def _said(pending: Pending, name: bytes) -> str:
+    given = pending.head.get(name)
+    return "" if given is None else given.decode("latin-1")[:LONGEST]
 
 
 def connections(

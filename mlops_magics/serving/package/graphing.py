@@ -19,6 +19,7 @@ from mlops_magics.errors import BadData
 from mlops_magics.flavors.predictors import Input, Predictor
 from mlops_magics.serving import graph
 from mlops_magics.serving.columns import convert
+from mlops_magics.serving.package import packing
 from mlops_magics.serving.package.reference import Reference
 from mlops_magics.serving.table import Table, framed
 
@@ -61,7 +62,10 @@ def add(
     rows = _some(given.data)
     may_miss = onnx.missing.allowed(predictor, converted.inputs, rows)
     rows = onnx.missing.answerable(converted.inputs, may_miss, rows)
-    session = sessions.opened(converted.content)
+    content, session = converted.content, sessions.opened(converted.content)
+    if not converted.array:
+        content = packing.packed(converted)
+        session = packing.Session(sessions.opened(content), converted.inputs)
     _check_form(predictor, converted, rows)
     found = parity.compare(predictor, converted, session, rows)
     if not found.within():
@@ -70,7 +74,7 @@ def add(
         raise BadData(f"its answers differ: {labels}the largest difference is {found.largest:.3g}")
     place = folder / graph.FOLDER
     place.mkdir()
-    (place / graph.MODEL).write_bytes(converted.content)
+    (place / graph.MODEL).write_bytes(content)
     _write(place / graph.SIGNATURE, _signature(predictor, converted, session, rows))
     figures = {name: value for name, value in asdict(found).items() if name != "worst"}
     report = {"reference": given.source, **figures, "tolerance": parity.TOLERANCE}
