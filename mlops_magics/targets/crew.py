@@ -74,13 +74,16 @@ class Hand:
         """Start the process."""
         descriptors = (self.common.fileno(), self.own.fileno())
         sockets = ["--fd", str(descriptors[0]), "--own-fd", str(descriptors[1])]
-        self.started = processes.start(
-            ["-m", "mlops_magics.serving", ".", *self.server.arguments, *sockets],
-            folder=Path(self.server.folder),
-            log=self.new_log(),
-            descriptors=descriptors,
-        )
-        self.state, self.since = "starting", time.time()
+        self.state, self.since, self.started = "starting", time.time(), None
+        try:
+            self.started = processes.start(
+                ["-m", "mlops_magics.serving", ".", *self.server.arguments, *sockets],
+                folder=Path(self.server.folder),
+                log=self.new_log(),
+                descriptors=descriptors,
+            )
+        except OSError as error:  # its package is gone, or the disk is full
+            self._failed(f"{self._called()} can't be started: {error}.")
 
     def deploy(self) -> None:
         """Let it answer clients."""
@@ -101,7 +104,8 @@ class Hand:
         if self.state == "waiting" and now >= self.next_at:
             self.restarts += 1
             self.start()
-            self.tell(f"{self._called()} was started again.")
+            if self.state == "starting":
+                self.tell(f"{self._called()} was started again.")
         elif self.state in ("starting", "ready", "ending") and (how := self._ended()):
             self._gone(how)
         elif self.state == "starting":
@@ -154,18 +158,18 @@ class Hand:
         if self.state == "ending":
             self.state = "gone"
             self.own.close()
-            return
-        words = processes.last_words(self.started)
+        else:
+            self._failed(f"{self._called()} ended {how}{processes.last_words(self.started)}.")
+
+    def _failed(self, reason: str) -> None:
+        """It is not up: started again after a while, or given up."""
         self.crashes += 1
-        self.reason = f"{self._called()} ended {how}{words}."
+        self.reason = reason
         if not self.is_tested:
             self.state = "failed"
         elif self.crashes >= MOST_CRASHES:
             self.state = "failed"
-            self.reason = (
-                f"{self._called()} ended {self.crashes} times in a row and was given up; at last "
-                f"{how}{words}."
-            )
+            self.reason = f"It was given up after {self.crashes} crashes in a row. {reason}"
         else:
             wait = min(LONGEST, FIRST * 2 ** (self.crashes - 1))
             self.state, self.next_at = "waiting", time.time() + wait
@@ -187,4 +191,5 @@ class Hand:
             os.kill(started.pid, number)
 
     def _called(self) -> str:
-        return f"The server of {self.server.model} (process {self.started and self.started.pid})"
+        process = f" (process {self.started.pid})" if self.started else ""
+        return f"The server of {self.server.model}{process}"

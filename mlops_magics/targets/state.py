@@ -5,6 +5,8 @@
     <state>/deployments/<name>/deployment.json   the record, as it was when it was last changed
                                capture.db        requests and answers, of all versions
                                server-*.log      what the servers wrote
+                               events.jsonl      what a supervisor did (local)
+                               run-*/            its plan and its report (local)
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from mlops_magics.targets.plans import Beside, Plan, Report
 EVENTS = "events.jsonl"
 #: How many events a report repeats, and how many logs of former servers are kept.
 TOLD, LOGS = 10, 5
+#: Bytes of events after which a new file is begun; one old one is kept.
+MOST_EVENTS = 1 << 20
 #: Seconds between two looks, while something is on its way and while nothing is.
 SOON, SELDOM = 0.05, 0.5
 #: Seconds for which a server that is not deployed may wait for it.
@@ -71,16 +74,13 @@ class Supervisor:
             signal.signal(number, lambda *_: None)  # only to be woken
         is_stopping = False
         while not (self.ending and not self.hands):
-            if not self.ending:
-                self._look()
-            elif not is_stopping:
+            if self.ending and not is_stopping:
                 is_stopping = True
                 self._stop_all()
-            for hand in list(self.hands.values()):
-                hand.tend()
-            self._settle()
-            self._judge()
-            self._tell()
+            try:
+                self._tend()
+            except Exception:  # whatever it is (a full disk), who supervises must not end of it
+                traceback.print_exc()
             is_moving = any(h.state in ("starting", "ending") for h in self.hands.values())
             select.select([woken], [], [], SOON if is_moving else SELDOM)
             with contextlib.suppress(BlockingIOError):
@@ -92,11 +92,21 @@ class Supervisor:
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         event = {"at": at, "text": text}
         self.report.events = [*self.report.events, event][-TOLD:]
-        with (
-            contextlib.suppress(OSError),
-            (self.place.parent / EVENTS).open("a", encoding="utf-8") as file,
-        ):
+        kept = self.place.parent / EVENTS
+        with contextlib.suppress(OSError), kept.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event, ensure_ascii=False) + "\n")
+            if file.tell() > MOST_EVENTS:
+                kept.replace(kept.with_suffix(".old"))
+
+    def _tend(self) -> None:
+        """One look at everything."""
+        if not self.ending:
+            self._look()
+        for hand in list(self.hands.values()):
+            hand.tend()
+        self._settle()
+        self._judge()
+        self._tell()
 
     def _end(self, *_: object) -> None:
         self.ending = True
@@ -135,7 +145,8 @@ class Supervisor:
                     hand.stop()
 
     def _stop_all(self) -> None:
-        self._route(None)
+        with contextlib.suppress(OSError):
+            self._route(None)
         for hand in self.hands.values():
             hand.stop()
 

@@ -118,7 +118,8 @@ def test_one_that_ends_again_and_again_is_given_up(package: Package, tmp_path: P
     assert state.find("credit").status == "down"
     until(lambda: "given up" in state.find("credit").reason)
     now = state.find("credit")
-    assert "ended 5 times in a row and was given up; at last with exit code 1" in now.reason
+    assert now.reason.startswith("It was given up after 5 crashes in a row. The server of credit/1")
+    assert "ended with exit code 1" in now.reason
     assert "its log ends with: ill" in now.reason
     until(lambda: not runs(now.details["supervisor"]))
     with pytest.raises(httpx.ConnectError):  # nobody is kept waiting for it
@@ -126,6 +127,19 @@ def test_one_that_ends_again_and_again_is_given_up(package: Package, tmp_path: P
     # Put right it is deployed as before, at the same address.
     ill.unlink()
     assert deployed(replace(package, path=str(fragile))).url == first.url
+
+
+def test_a_package_that_is_taken_away_and_put_back(package: Package, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(package.path, moved)
+    first = deployed(replace(package, path=str(moved)))
+    moved.rename(tmp_path / "elsewhere")
+    assert first.pid is not None
+    os.kill(first.pid, signal.SIGKILL)
+    until(lambda: "can't be started" in state.find("credit").reason)
+    (tmp_path / "elsewhere").rename(moved)
+    until(lambda: state.find("credit").status == "up")
+    assert state.find("credit").details["supervisor"] == first.details["supervisor"]
 
 
 def test_without_its_supervisor_it_goes_on_and_says_so(package: Package) -> None:
