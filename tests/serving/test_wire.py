@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pandas as pd
 import pytest
 
 from mlops_magics import flavors
@@ -201,6 +202,21 @@ def test_the_same_for_many_at_once(server: Running, proven: Path, model: Path) -
                 assert one == pytest.approx(other, abs=1e-9)
         else:
             assert got.json() == expected
+
+
+def test_tensors(server: Running, model: Path, row: dict[str, Any]) -> None:
+    kinds = {int: "INT64", float: "FP64", str: "BYTES"}
+    inputs = [
+        {"name": name, "shape": [1], "datatype": kinds[type(value)], "data": [value]}
+        for name, value in row.items()
+    ]
+    for path in ("/v2/models/credit/infer", "/v2/models/credit/versions/1/infer"):
+        with connected(server) as connection:
+            connection.sendall(request(json.dumps({"id": "7", "inputs": inputs}).encode(), path))
+            ((status, _, content),) = answers(connection, 1)
+        assert (status, content["id"], content["model_name"]) == (200, "7", "credit")
+        expected = flavors.load(model).predict(pd.DataFrame([row])).tolist()
+        assert content["outputs"][0]["data"] == expected
 
 
 def test_whoever_leaves_takes_nobody_along(server: Running, row: dict[str, Any]) -> None:

@@ -226,3 +226,20 @@ def test_without_what_converts_it(
     )
     with pytest.raises(MissingExtra, match=r"skl2onnx is not installed.*mlops_magics\[onnx\]"):
         mlops.package(model, as_="onnx")
+    place = Path(mlops.package(model).path)
+    assert manifest.read(place).why_no_graph == (
+        "skl2onnx is not installed. pip install 'mlops_magics[onnx]'"
+    )
+    assert not (place / "graph").exists()
+    assert not (place / "requirements-onnx.txt").exists()
+
+
+def test_a_folder_holds_the_graph_that_its_server_answers_by(train: Callable[[Any], str]) -> None:
+    model = train(logistic())
+    record = mlops.package(model)
+    assert {"graph/model.onnx", "requirements-onnx.txt", "model/MLmodel"} <= set(record.files)
+    report = record.measured["graph"]
+    assert report["reference"] == "all 4,454 rows of applicants, training and test"
+    assert (report["labels_equal"], report["largest"] < 1e-9) == (1.0, True)
+    again = mlops.package(model, output=str(Path(record.path).with_name("again")))
+    assert again.digest == record.digest
