@@ -27,7 +27,7 @@ def deployment(record: Deployment) -> Card:
         facts["ask"] = f"mlops predict {record.name} DATA, or POST {record.url}/invocations"
     details = record.details
     if details.get("restarts"):
-        facts["restarts"] = f"{details['restarts']}, up since {moment(details['up_since'])}"
+        facts["restarts"] = f"{details['restarts']}, up since {moment(details.get('up_since', ''))}"
     events = [(moment(e["at"]), e["text"]) for e in details.get("events", ())[-EVENTS:]]
     tables = [compared(record.canary)] if record.canary else []
     if len(events) > 1:  # more than that it came up
@@ -48,16 +48,17 @@ def second(canary: Mapping[str, Any]) -> dict[str, str]:
     """The second version, as a fact; none if there is none."""
     if not canary:
         return {}
-    gets = f"{canary['share']:.0%} of the requests" if canary["kind"] == "canary" else "a copy"
+    kind, goals = canary.get("kind", "canary"), canary.get("goals", ())
+    gets = f"{canary.get('share', 0):.0%} of the requests" if kind == "canary" else "a copy"
     state = f"gets {gets}"
-    if canary["status"] == "stopped":
-        state = f"was stopped {moment(canary['at'])}: {canary['reason']}"
-    return {canary["kind"]: f"{canary['model']} {state}", "goals": "; ".join(canary["goals"])}
+    if canary.get("status") == "stopped":
+        state = f"was stopped {moment(canary.get('at', ''))}: {canary.get('reason', '')}"
+    return {kind: f"{canary.get('model', '')} {state}", "goals": "; ".join(goals)}
 
 
 def compared(canary: Mapping[str, Any]) -> Table:
     """What was seen of both versions."""
-    stable, other = canary["stable"], canary["other"]
+    stable, other = canary.get("stable", {}), canary.get("other", {})
     rows: list[tuple[str, ...]] = [
         (label, _cell(stable.get(key), unit), _cell(other.get(key), unit))
         for label, key, unit in (
@@ -80,7 +81,7 @@ def compared(canary: Mapping[str, Any]) -> Table:
         rows.append(("equal answers", "", f"{seen['equal']:.1%} of {seen['rows']:,} rows"))
         if seen.get("mean_difference") is not None:
             rows.append(("mean difference", "", f"{seen['mean_difference']:.4g}"))
-    return Table(("", "deployed", canary["kind"]), rows, "Beside each other")
+    return Table(("", "deployed", canary.get("kind", "canary")), rows, "Beside each other")
 
 
 def _cell(value: float | None, unit: str) -> str:

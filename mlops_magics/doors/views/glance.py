@@ -44,7 +44,7 @@ def overview(record: Overview) -> Card:
     ]
     notes += [f"Run {r} was kept on this machine; now delivered." for r in record.delivered]
     beside = [
-        replace(compared(d.canary), title=f"{d.name}: {d.model} and {d.canary['model']}")
+        replace(compared(d.canary), title=f"{d.name}: {d.model} and {d.canary.get('model', '')}")
         for d in record.deployments
         if d.canary
     ]
