@@ -7,6 +7,7 @@ import lazy_loader
 if TYPE_CHECKING:
     from mlops_magics.store import (
         datasets,
+        deployments,
         descriptions,
         history,
         journal,
@@ -27,6 +28,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     [
         "children",
         "datasets",
+        "deployments",
         "descriptions",
         "history",
         "journal",

@@ -186,9 +186,10 @@ def predict(name: DeploymentName, data: Data, *, probabilities: bool = False) ->
     from mlops_magics.serving import client
 
     deployment = _up(name)
+    target = targets.state.target(deployment.target)
     body = client.body(_table(data), probabilities=probabilities)
     try:
-        reply = client.ask(deployment.url, body, client_id="mlops predict")
+        reply = target.ask(deployment, body, client_id="mlops predict")
     except httpx.HTTPError as error:
         # It was up a moment ago: it is down now, or was replaced and answers elsewhere.
         before, deployment = deployment, _up(name)
@@ -196,7 +197,7 @@ def predict(name: DeploymentName, data: Data, *, probabilities: bool = False) ->
             raise StepFailed(
                 f"The deployment {name!r} did not answer ({type(error).__name__}: {error})."
             ) from error
-        reply = client.ask(deployment.url, body, client_id="mlops predict")
+        reply = target.ask(deployment, body, client_id="mlops predict")
     if reply.status >= 500:
         raise StepFailed(
             f"The deployment {name!r} failed: {reply.message}", f"Request {reply.request_id}."

@@ -11,11 +11,24 @@ from mlops_magics.records import Package
 from mlops_magics.serving import manifest
 from mlops_magics.verbs import packaging
 from tests.serving import models
+from tests.targets import bundles
 
 
 @pytest.fixture(scope="session")
-def package(tmp_path_factory: pytest.TempPathFactory, credit_csv: Path) -> Package:
+def served(tmp_path_factory: pytest.TempPathFactory, credit_csv: Path) -> Package:
     folder = tmp_path_factory.mktemp("package")
     saved = models.credit_model(pd.read_csv(credit_csv), folder / "model")
     place = models.package(saved, folder / "credit-1")
     return packaging.record_of(manifest.checked(place), place, replayed=True)
+
+
+@pytest.fixture(scope="session")
+def package(served: Package) -> Package:
+    """What a target gets where it takes nothing else."""
+    return served
+
+
+@pytest.fixture(scope="session")
+def bundle(served: Package, tmp_path_factory: pytest.TempPathFactory, credit_csv: Path) -> Package:
+    """The same model as a graph with a runner."""
+    return bundles.of(served, tmp_path_factory.mktemp("bundle"), pd.read_csv(credit_csv))

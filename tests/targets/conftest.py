@@ -16,6 +16,7 @@ from mlops_magics.serving import manifest
 from mlops_magics.targets import state
 from mlops_magics.verbs import packaging
 from tests.serving import models
+from tests.targets import bundles
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +83,12 @@ def unruly(package: Package, tmp_path: Path) -> Callable[[str], Package]:
         return replace(package, path=str(place), model="credit/2")
 
     return make
+
+
+@pytest.fixture(scope="session")
+def bundle(package: Package, tmp_path_factory: pytest.TempPathFactory, credit_csv: Path) -> Package:
+    """The same model as a graph with a runner."""
+    return bundles.of(package, tmp_path_factory.mktemp("bundle"), pd.read_csv(credit_csv))
 
 
 @pytest.fixture(autouse=True)

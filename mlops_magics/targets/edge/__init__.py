@@ -1,0 +1,1 @@
+"""Small machines: a bundle with an ONNX graph in a folder, or on each device of a list."""
