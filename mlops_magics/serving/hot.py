@@ -25,8 +25,8 @@ from mlops_magics.serving.usual import MOST_KNOWN, Row, Usual, picking
 
 #: A larger request does not count as small, in bytes and in rows.
 MOST_BYTES, MOST_ROWS = 16 << 10, 32
-#: Seconds that a graph may take for a row, to be asked between two turns of the event loop.
-MOST_SECONDS = 0.001
+#: Seconds that a graph may take for so many, to be asked between two turns of the event loop.
+MOST_SECONDS = 0.002
 
 _scan: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 #: The Open Inference Protocol's name of the type in which a column comes.
@@ -40,8 +40,9 @@ class Asked:
 
     Attributes
     ----------
-    rows : list
-        The values of each row in the order of the graph's inputs.
+    rows, given : list
+        The values of each row in the order of the graph's inputs, as it takes them and as they
+        came.
     id : str or None
         What the client calls it (V2).
     """
@@ -49,6 +50,7 @@ class Asked:
     protocol: str
     method: str
     rows: list[Row]
+    given: list[Row]
     id: str | None = None
 
 
@@ -79,11 +81,11 @@ class Hot:
         self._readers = {"mlflow": self._mlflow, "v2": self._v2}
 
     def is_quick(self) -> bool:
-        """Whether a row takes so little that nobody else waits for it."""
+        """Whether the rows of a request take so little that nobody else waits for them."""
         row = [1.0] * self.width if self.graph.array else [_plain(one) for one in self.fields]
         for _ in range(3):
             began = time.perf_counter()
-            self.run([row], METHODS[0])
+            self.run([row] * MOST_ROWS, METHODS[0])
             took = time.perf_counter() - began
         return took <= MOST_SECONDS
 
@@ -94,7 +96,7 @@ class Hot:
             if "\\ud" in text or "\\uD" in text:  # perhaps half a character
                 return None
             content, end = _scan(text, 0)
-            if type(content) is not dict or (end != len(text) and text[end:].strip()):
+            if type(content) is not dict or (end != len(text) and text[end:].strip(" \t\r\n")):
                 return None
             return self._readers[protocol](content)
         except (ValueError, StopIteration, RecursionError, TypeError, KeyError):
@@ -125,7 +127,7 @@ class Hot:
         """The input by column, for capture."""
         if self.graph.array:
             return None
-        return dict(zip(self.names, zip(*asked.rows, strict=True), strict=True))
+        return dict(zip(self.names, zip(*asked.given, strict=True), strict=True))
 
     def _mlflow(self, content: dict[str, Any]) -> Asked | None:
         method = METHODS[0]
@@ -153,11 +155,12 @@ class Hot:
     ) -> Asked | None:
         if not rows or len(rows) > MOST_ROWS:
             return None
-        for at, row in enumerate(rows):
+        found = []
+        for row in rows:
             if (fitted := self._usual.fitted(row)) is None:
                 return None
-            rows[at] = fitted
-        return Asked(protocol, method, rows, name)
+            found.append(fitted)
+        return Asked(protocol, method, found, rows, name)
 
     def _split(self, value: Any) -> list[Row] | None:
         columns, data = value["columns"], value["data"]

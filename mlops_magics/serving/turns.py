@@ -23,7 +23,7 @@ class Asking(Protocol):
         """Take the answer."""
 
     def fail(self, pending: Pending) -> None:
-        """Take that there is none."""
+        """Take that there is none, unless there was one."""
 
 
 @dataclass(slots=True)

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
 from mlops_magics.serving import inference, service, tracing
 from mlops_magics.serving.connections import Connection, Connections, Limits
 from mlops_magics.serving.graph import Graph
@@ -176,7 +178,20 @@ class Wire(Connection):
         self._parts = []
 
     def answer(self, pending: Pending, body: bytes, outputs: str) -> None:
-        """Write an answer, and then count and capture it."""
+        """Write an answer."""
+        self._tell(pending, 200, body, outputs)
+
+    def fail(self, pending: Pending) -> None:
+        """Say that the server is at fault, if nothing was said yet."""
+        if self._pending is pending:
+            refusing = inference.refused if pending.asked.protocol == "v2" else service.refused
+            answer = refusing(ModelFailed("The server failed to answer."), "")
+            self._tell(pending, 500, answer.body, "", answer.error)
+
+    def _tell(
+        self, pending: Pending, status: int, body: bytes, outputs: str, error: str = ""
+    ) -> None:
+        """Write, and then count and capture."""
         asked, served = pending.asked, pending.hot.served
         request_id = tracing.new_id()
         given = pending.head.get(b"traceparent")
@@ -185,11 +200,11 @@ class Wire(Connection):
             if given is None
             else tracing.of([given.decode("latin-1")], request_id)
         )
-        self._write(b"200 OK", request_id, trace, body)
+        self._write(status, request_id, trace, body)
         client = _said(pending, CLIENT)
         if not client and served.logs_requests and self.client:
             client = self.client[0]
-        columns = pending.hot.columns(asked) if served.capture is not None else None
+        is_kept = served.capture is not None and status == 200
         served.note(
             Request(
                 asked.protocol,
@@ -198,34 +213,31 @@ class Wire(Connection):
                 pending.started,
                 client,
                 _said(pending, KEY),
-                200,
+                status,
                 len(asked.rows),
                 0.0,
-                "",
-                columns,
+                error,
+                pending.hot.columns(asked) if is_kept else None,
                 outputs,
                 pending.body,
             )
         )
 
-    def fail(self, pending: Pending) -> None:
-        """Say that the server is at fault, if nothing was said yet."""
-        if self._pending is not pending:
-            return
-        request_id = tracing.new_id()
-        refusing = inference.refused if pending.asked.protocol == "v2" else service.refused
-        refused = refusing(ModelFailed("The server failed to answer."), request_id)
-        trace = tracing.begun(request_id)
-        self._write(b"500 Internal Server Error", request_id, trace, refused.body)
-
-    def _write(self, status: bytes, request_id: str, trace: tracing.Trace, body: bytes) -> None:
+    def _write(self, status: int, request_id: str, trace: tracing.Trace, body: bytes) -> None:
         self._pending = None
         if self.transport.is_closing():
             return
         self.transport.write(
-            b"HTTP/1.1 %b\r\n%bcontent-type: application/json\r\nx-request-id: %b\r\n"
+            b"%b%bcontent-type: application/json\r\nx-request-id: %b\r\n"
             b"traceparent: %b\r\ncontent-length: %d\r\n\r\n%b"
-            % (status, self._dated(), request_id.encode(), trace.header.encode(), len(body), body)
+            % (
+                STATUS_LINE[status],
+                self._dated(),
+                request_id.encode(),
+                trace.header.encode(),
+                len(body),
+                body,
+            )
         )
         self.server_state.total_requests += 1
         self.kept.idle[self] = time.monotonic()

@@ -191,6 +191,15 @@ def test_values_of_an_array(value: Any, matrix: Three) -> None:
     matrix.check(b"a,b,c\n%s,0.5,1\n" % str(value).encode(), "text/csv")
 
 
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [("", 200), ("\n", 200), (" \r\n\t", 200), ("\u00a0", 400), ("\x0b", 400), ("{}", 400)],
+)
+def test_what_stands_behind_the_json(end: str, status: int, lending: Three) -> None:
+    body = json.dumps({"dataframe_records": models.rows(lending.model)[:1]})
+    assert lending.check((body + end).encode()) == status
+
+
 def test_the_short_way_is_taken_by_what_is_usual(
     lending: Three, strict: Three, matrix: Three
 ) -> None:

@@ -17,8 +17,11 @@ import pandas as pd
 import pytest
 
 from mlops_magics import flavors
-from mlops_magics.serving import captured, manifest
+from mlops_magics.serving import captured, manifest, runtimes
+from mlops_magics.serving.app import Server
+from mlops_magics.serving.hot import Hot
 from mlops_magics.serving.service import Service
+from mlops_magics.serving.turns import Pending, Turns
 from tests.serving import models
 from tests.serving.models import JSON
 from tests.serving.readings import of, samples
@@ -148,7 +151,7 @@ def test_every_request_is_told_captured_and_counted(server: Running, row: dict[s
     with connected(server) as connection:
         connection.sendall(
             request(aged(row, 61), traceparent=parent, x_client_id="me")
-            + request(aged(row, 62), x_client_id="me")
+            + request(aged({**row, "Income": None, "Job": None}, 62), x_client_id="me")
         )
         (_, first, _), (_, second, _) = answers(connection, 2)
     assert counted() == before + 2
@@ -166,7 +169,9 @@ def test_every_request_is_told_captured_and_counted(server: Running, row: dict[s
     }
     features = captured.features(place).set_index("request_id")
     assert features.loc[first["x-request-id"], "Age"] == 61
-    assert features.loc[second["x-request-id"], "Home"] == row["Home"]
+    gaps = features.loc[second["x-request-id"]]
+    assert gaps["Home"] == row["Home"]
+    assert gaps[["Income", "Job"]].isna().all()
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
     told = {line["request_id"]: line for line in lines if line["message"] == "request"}
     about = told[first["x-request-id"]]
@@ -217,6 +222,32 @@ def test_tensors(server: Running, model: Path, row: dict[str, Any]) -> None:
         assert (status, content["id"], content["model_name"]) == (200, "7", "credit")
         expected = flavors.load(model).predict(pd.DataFrame([row])).tolist()
         assert content["outputs"][0]["data"] == expected
+
+
+def test_a_graph_that_fails(proven: Path, row: dict[str, Any]) -> None:
+    """Whatever goes wrong there, whoever asked is told, and the next is answered."""
+    predictor: Any = runtimes.load(proven)
+    served = Server(Service(predictor), {"model": "credit/1"}).first
+    hot = Hot(served, predictor)
+    told: list[str] = []
+
+    class Asking:
+        def answer(self, pending: Pending, body: bytes, outputs: str) -> None:
+            told.append(outputs)
+
+        def fail(self, pending: Pending) -> None:
+            told.append("failed")
+
+    turns = Turns()
+    for age in (30, 31):
+        asked = hot.read("mlflow", aged(row, age))
+        assert asked is not None
+        turns.waiting.append(Pending(Asking(), hot, asked, {}, b"", 0.0))
+        if age == 30:
+            asked.rows = [("broken",)]
+            turns.flush()
+    turns.flush()
+    assert told == ["failed", '["good"]']
 
 
 def test_whoever_leaves_takes_nobody_along(server: Running, row: dict[str, Any]) -> None:
