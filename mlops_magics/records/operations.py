@@ -17,7 +17,12 @@ class Package(Record):
     Attributes
     ----------
     kind : str
-        ``folder`` or ``onnx``.
+        ``folder``, ``image`` or ``onnx``.
+    tag, pushed : str
+        Of an image: its name here, and the reference by which a registry gives it for certain.
+    layers : sequence of mapping
+        Of an image, the lowest first: ``what`` (``base``, ``packages``, ``model``), ``digest``, and
+        in bytes ``size`` as it travels and ``unpacked``.
     measured : mapping
         Of a graph: ``parity`` and ``int8`` (rows, ``labels_equal``, ``largest``, ``mean``),
         ``size`` in bytes and ``latency`` of one row, each ``before`` and ``after``.
@@ -32,6 +37,9 @@ class Package(Record):
     run_id: str = ""
     replayed: bool = False
     measured: Mapping[str, Any] = field(default_factory=dict)
+    tag: str = ""
+    pushed: str = ""
+    layers: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mlops_magics import records, settings, store
 from mlops_magics.errors import WrongUsage
 from mlops_magics.records import Package
-from mlops_magics.verbs import edge
+from mlops_magics.verbs import edge, imaging
 from mlops_magics.verbs.declaration import Model, verb
 from mlops_magics.verbs.steps import step
 
@@ -24,8 +24,14 @@ if TYPE_CHECKING:
 def package(
     model: Model,
     *,
-    as_: Literal["folder", "onnx"] = "folder",
+    as_: Literal["folder", "image", "onnx"] = "folder",
     quantise: Literal["", "int8"] = "",
+    tag: str = "",
+    push: str = "",
+    base: str = "",
+    engine: Literal["", "podman", "buildah", "docker", "none"] = "",
+    platform: str = "",
+    dry_run: bool = False,
     output: str = "",
 ) -> Package:
     """Put a model, its exact requirements and its server into one folder that runs anywhere.
@@ -35,6 +41,11 @@ def package(
     and the graph answers as it does on the recorded data: so it is served many times faster.
     Before it is called done, its own server answers the input example in a fresh process that
     has only the locked packages, and the answers must be the model's.
+
+    As ``image`` it is an OCI image, written layer by layer, with a container engine or without one:
+    the same model gives the same digest. It runs as nobody, on a root that can't be written to,
+    and holds a bill of materials (CycloneDX). It has to answer the example before it is called
+    done. Where the graph answers, the model's own libraries are left out of it.
 
     As ``onnx`` it is for small machines: an ONNX graph, its signature and a runner of one file,
     which need onnxruntime and numpy only. The graph must answer as the model does on all rows of
@@ -50,6 +61,22 @@ def package(
     quantise : str, optional
         With ``onnx``: weights in eight bits, for networks. It changes answers: how many, the
         record tells; with less than 99 % equal labels it is refused.
+    tag : str, optional
+        The image's name here; by default ``NAME:NUMBER``.
+    push : str, optional
+        A name in a registry, ``registry.example.org/team/credit``, to which the image goes. Log-ins
+        are those of docker and podman.
+    base : str, optional
+        What the image stands on: a name in the engine's store or a registry, or a file (an OCI
+        layout, an archive, a tar of a root file system). By default ``python:3.11-slim``, of the
+        Python that packages.
+    engine : str, optional
+        Which container engine takes and tries the image; by default the first of podman, buildah
+        and docker that works. ``none`` does without.
+    platform : str, optional
+        ``linux/amd64`` or ``linux/arm64``; by default this machine's.
+    dry_run : bool
+        Only tell what would be in the image, with sizes.
     output : path, optional
         Where it is to be; a package that is there is replaced. By default the project's state
         folder.
@@ -63,20 +90,33 @@ def package(
     UnknownName
         If there is no such version.
     WrongUsage
-        If something that is no package is in the way, or a folder is to be quantised.
+        If something that is no package is in the way, an argument belongs to another form, or the
+        engine does not work.
     BadData
-        If a part of the model can't be converted to ONNX; names it.
+        If a part of the model can't be converted to ONNX, or a package has no wheel for the
+        platform; names it.
     MissingExtra
         If what converts it is not installed.
     StepFailed
-        If what is packaged does not answer as the model does.
+        If what is packaged does not answer as the model does, or a registry refuses it.
     """
     if quantise and as_ != "onnx":
         raise WrongUsage("Only an ONNX graph is quantised.", "Add --as onnx.")
+    wanted = imaging.Wanted(tag=tag, push=push, base=base, engine=engine, platform=platform)
+    if as_ != "image" and (dry_run or wanted != imaging.Wanted()):
+        raise WrongUsage("Only an image has a tag, a base, an engine…", "Add --as image.")
     version = store.versions.resolve(reference(model))
     place = Path(output).expanduser().absolute() if output else default_place(version, as_)
     arguments = {"model": version.ref, "as": as_, "quantise": quantise, "output": output}
     follows = [version.run_id]
+    if as_ == "image":
+        folder = _folder(version)
+        if dry_run:
+            return imaging.outlined(folder, place, wanted)
+        arguments |= dataclasses.asdict(wanted)
+        follows = [version.run_id, folder.run_id]
+        with step("package", experiment=version.name, arguments=arguments, follows=follows) as run:
+            return imaging.image(folder, place, wanted, run)
     with step("package", experiment=version.name, arguments=arguments, follows=follows) as current:
         about = {
             "model": version.ref,
@@ -105,6 +145,18 @@ def package(
         current.file(place / "requirements.txt", "package")
         current.summary = {"model": version.ref, "package": str(place), "size": record.size}
     return record
+
+
+def _folder(version: Version) -> Package:
+    """The version's folder, from which an image is made."""
+    from mlops_magics.serving import manifest
+    from mlops_magics.serving.package import assembling
+
+    place = default_place(version)
+    if not assembling.is_current(place, version.digest):
+        return package(version.ref)
+    made = manifest.checked(place)
+    return record_of(made, place, replayed=manifest.answers(place) is not None)
 
 
 def reference(model: Any) -> str:

@@ -1,0 +1,201 @@
+"""Container engines: what is asked of podman, buildah and docker, and what they say."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from mlops_magics.errors import StepFailed, UnknownName, WrongUsage
+
+#: Seconds for one command; a large base image takes its time.
+LONGEST = 600
+#: What the machine calls its architecture → what images call it.
+ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+def here() -> str:
+    """This machine's architecture, as images call it."""
+    return ARCHITECTURES.get(platform.machine().lower(), platform.machine().lower())
+
+
+class Engine(ABC):
+    """A program that keeps images and runs them."""
+
+    name: ClassVar[str]
+    #: Asks whether it works at all.
+    probe: ClassVar[Sequence[str]] = ("info",)
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """One command.
+
+        Raises
+        ------
+        StepFailed
+            If it fails; in the engine's own words.
+        """
+        try:
+            done = subprocess.run(
+                [self.name, *arguments],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=LONGEST,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise StepFailed(f"{self.name} {arguments[0]} failed: {error}.", _WITHOUT) from error
+        if check and done.returncode:
+            raise StepFailed(f"{self.name} {arguments[0]} failed: {said(done)}.", _WITHOUT)
+        return done
+
+    def has(self, image: str) -> bool:
+        """Whether an image is in its store."""
+        return self.run("image", "inspect", image, check=False).returncode == 0
+
+    @abstractmethod
+    def saved(self, image: str, archive: Path, architecture: str) -> bool:
+        """Write an image of its store as an archive; whether it has it."""
+
+    @abstractmethod
+    def load(self, layout: Path, tag: str) -> None:
+        """Take an image from an OCI layout into its store, under a tag."""
+
+    @abstractmethod
+    def answer(self, image: str, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command in a container of an image: no network, nothing can be written."""
+
+    def remove(self, image: str) -> None:
+        """Forget an image's tag; that it is gone already is no error."""
+        self.run("rmi", image, check=False)
+
+
+class Podman(Engine):
+    """https://podman.io"""
+
+    name = "podman"
+
+    def saved(self, image: str, archive: Path, architecture: str) -> bool:
+        """Write an image of its store as an archive; whether it has it."""
+        if not self.has(image):
+            return False
+        self.run("save", "--format", "docker-archive", "--output", str(archive), image)
+        return True
+
+    def load(self, layout: Path, tag: str) -> None:
+        """Take an image from an OCI layout into its store, under a tag."""
+        pulled = self.run("pull", "--quiet", f"oci:{layout}").stdout.split()[-1]
+        self.run("tag", pulled, tag)
+
+    def answer(self, image: str, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command in a container of an image: no network, nothing can be written."""
+        return self.run(*_CLOSED, image, *command, check=False)
+
+
+class Buildah(Engine):
+    """https://buildah.io"""
+
+    name = "buildah"
+
+    def has(self, image: str) -> bool:
+        """Whether an image is in its store."""
+        return self.run("inspect", "--type", "image", image, check=False).returncode == 0
+
+    def saved(self, image: str, archive: Path, architecture: str) -> bool:
+        """Write an image of its store as an archive; whether it has it."""
+        if not self.has(image):
+            return False
+        self.run("push", "--quiet", image, f"docker-archive:{archive}")
+        return True
+
+    def load(self, layout: Path, tag: str) -> None:
+        """Take an image from an OCI layout into its store, under a tag."""
+        pulled = self.run("pull", "--quiet", f"oci:{layout}").stdout.split()[-1]
+        self.run("tag", pulled, tag)
+
+    def answer(self, image: str, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command in a container of an image, with what keeps it to itself."""
+        container = self.run("from", "--pull-never", image).stdout.strip()
+        try:
+            isolated = ("--isolation", "chroot", "--cap-drop", "all", "--user", "10001")
+            return self.run("run", *isolated, container, "--", *command, check=False)
+        finally:
+            self.run("rm", container, check=False)
+
+
+class Docker(Engine):
+    """https://www.docker.com"""
+
+    name = "docker"
+
+    def saved(self, image: str, archive: Path, architecture: str) -> bool:
+        """Write an image of its store as an archive; whether it has it."""
+        if not self.has(image):
+            return False
+        self.run("save", "--output", str(archive), image)
+        return True
+
+    def load(self, layout: Path, tag: str) -> None:
+        """Take an image from an OCI layout into its store, under a tag.
+
+        Docker reads a layout only from version 25 on, so it is handed the older archive.
+        """
+        from mlops_magics.serving.package.images import layouts
+
+        with layouts.as_docker_archive(layout, tag) as archive:
+            self.run("load", "--quiet", "--input", str(archive))
+
+    def answer(self, image: str, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command in a container of an image: no network, nothing can be written."""
+        return self.run(*_CLOSED, image, *command, check=False)
+
+
+_CLOSED = ("run", "--rm", "--read-only", "--network", "none", "--cap-drop", "all")
+_WITHOUT = "Mend it, choose another --engine, or build with --engine none."
+ENGINES: dict[str, type[Engine]] = {e.name: e for e in (Podman, Buildah, Docker)}
+
+
+def find(wanted: str = "") -> Engine | None:
+    """The engine of that name, or the first that works; ``None`` where there is none.
+
+    Raises
+    ------
+    UnknownName
+        If no engine is called so.
+    WrongUsage
+        If the one that is asked for is not installed, or does not work: says why.
+    """
+    if wanted == "none":
+        return None
+    if wanted:
+        if wanted not in ENGINES:
+            raise UnknownName("engine", wanted, [*ENGINES, "none"])
+        if why := broken(ENGINES[wanted]()):
+            raise WrongUsage(why, "Mend it, choose another --engine, or build with --engine none.")
+        return ENGINES[wanted]()
+    return next((e() for e in ENGINES.values() if not broken(e())), None)
+
+
+def broken(engine: Engine) -> str:
+    """Why an engine can't be used; empty if it can."""
+    if shutil.which(engine.name) is None:
+        return f"{engine.name} is not installed here."
+    try:
+        done = engine.run(*engine.probe, check=False)
+    except StepFailed as error:
+        return error.message
+    if done.returncode == 0:
+        return ""
+    words = said(done)
+    if "permission denied" in words.lower():
+        return f"{engine.name} may not be used by this user: {words}."
+    return f"{engine.name} does not work here: {words}."
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """The last thing that a command said."""
+    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    return (lines or [f"exit code {done.returncode}, without a word"])[-1][:300].rstrip(".")

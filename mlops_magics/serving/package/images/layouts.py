@@ -1,0 +1,136 @@
+"""An image as files: its configuration, its manifest, and the folder or archive that holds them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlops_magics.serving.package.images.blobs import Blobs, Layer
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that was put together: documents, and the layers that they name.
+
+    Attributes
+    ----------
+    config, manifest : bytes
+        JSON, as it is hashed.
+    """
+
+    config: bytes
+    manifest: bytes
+    layers: Sequence[Layer]
+
+    @property
+    def digest(self) -> str:
+        """By which it is pulled."""
+        return digest(self.manifest)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all layers, unpacked."""
+        return sum(layer.unpacked for layer in self.layers)
+
+
+def digest(content: bytes) -> str:
+    """``sha256:…`` of a document."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def put_together(
+    layers: Sequence[Layer],
+    *,
+    architecture: str,
+    config: Mapping[str, Any],
+    annotations: Mapping[str, str],
+) -> Image:
+    """An image of these layers; it holds no time, so that it is the same each time."""
+    about = {
+        "architecture": architecture,
+        "os": "linux",
+        "config": dict(config),
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
+        "history": [{"created_by": f"mlops package: {layer.what}"} for layer in layers],
+    }
+    document = _json(about)
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": {"mediaType": CONFIG, "digest": digest(document), "size": len(document)},
+        "layers": [layer.descriptor() for layer in layers],
+        "annotations": dict(annotations),
+    }
+    return Image(document, _json(manifest), tuple(layers))
+
+
+def write(image: Image, folder: Path, blobs: Blobs, tag: str) -> None:
+    """An OCI layout: https://github.com/opencontainers/image-spec/blob/main/image-layout.md."""
+    place = folder / "blobs" / "sha256"
+    place.mkdir(parents=True)
+    for content in (image.config, image.manifest):
+        (place / digest(content).partition(":")[2]).write_bytes(content)
+    for layer in image.layers:
+        target = place / layer.digest.partition(":")[2]
+        if not target.exists():  # two layers may be the same
+            _link(blobs.path(layer.digest), target)
+    described = {
+        "mediaType": MANIFEST,
+        "digest": image.digest,
+        "size": len(image.manifest),
+        "annotations": {"org.opencontainers.image.ref.name": tag},
+    }
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [described]}
+    (folder / "index.json").write_bytes(_json(index))
+    (folder / "oci-layout").write_bytes(_json({"imageLayoutVersion": "1.0.0"}))
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under two names where that is possible: blobs are never changed."""
+    import shutil
+
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+@contextmanager
+def as_docker_archive(layout: Path, tag: str) -> Iterator[Path]:
+    """What ``docker load`` has read ever since; gone afterwards."""
+    index = json.loads((layout / "index.json").read_bytes())
+    manifest = json.loads(_blob(layout, index["manifests"][0]["digest"]).read_bytes())
+    config = manifest["config"]["digest"]
+    names = [f"{one['digest'].partition(':')[2]}.tar.gz" for one in manifest["layers"]]
+    about = f"{config.partition(':')[2]}.json"
+    listed = [{"Config": about, "RepoTags": [tag], "Layers": names}]
+    with tempfile.TemporaryDirectory(prefix="mlops-image-") as folder:
+        archive = Path(folder) / "image.tar"
+        note = Path(folder) / "manifest.json"
+        note.write_bytes(_json(listed))
+        with tarfile.open(archive, "w") as tar:
+            tar.add(note, "manifest.json")
+            tar.add(_blob(layout, config), about)
+            for name, one in dict(zip(names, manifest["layers"], strict=True)).items():
+                tar.add(_blob(layout, one["digest"]), name)
+        yield archive
+
+
+def _blob(layout: Path, name: str) -> Path:
+    return layout / "blobs" / name.replace(":", "/")
+
+
+def _json(content: Any) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
