@@ -83,11 +83,15 @@ class Hot:
     def is_quick(self) -> bool:
         """Whether the rows of a request take so little that nobody else waits for them."""
         row = [1.0] * self.width if self.graph.array else [_plain(one) for one in self.fields]
-        for _ in range(3):
-            began = time.perf_counter()
-            self.run([row] * MOST_ROWS, METHODS[0])
-            took = time.perf_counter() - began
-        return took <= MOST_SECONDS
+        times = []
+        try:
+            for _ in range(3):
+                began = time.perf_counter()
+                self.run([row] * MOST_ROWS, METHODS[0])
+                times.append(time.perf_counter() - began)
+        except Exception:  # a graph that does not take just any row
+            return False
+        return min(times) <= MOST_SECONDS
 
     def read(self, protocol: str, body: bytes) -> Asked | None:
         """A small request in one of the usual forms; ``None`` for any other."""

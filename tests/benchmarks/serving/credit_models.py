@@ -104,7 +104,6 @@ def make(name: str, place: Path) -> Made:
         signature=infer_signature(X, model.predict(X)),
         input_example=X.head(1),
         pip_requirements=flavor.packages(model),
-        code_paths=[str(place / "our_step.py")] if name == "native" else None,
         **flavor.saving(model, place).arguments,
     )
     about = {"model": f"{name}/1", "run_id": "", "commit": "", "created": ""}
