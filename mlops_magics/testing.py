@@ -387,6 +387,35 @@ class TargetContract:
             assert self.target().undeploy(again).status == "stopped"
         assert self.target().status(deployment).status == "down"
 
+    def test_a_second_version(self, package: Package, tmp_path: Path) -> None:
+        """It stands beside the deployed one and ends, or the target says that it can't."""
+        import pytest
+
+        from mlops_magics.errors import WrongUsage
+        from mlops_magics.records import Deployment
+        from mlops_magics.targets.base import Split
+
+        target, options = self.target(), self.options(tmp_path)
+        shadow = Split(kind="shadow")
+        if not target.can_split:
+            alone = Deployment(
+                name="contract", model=package.model, target=target.to, url="", status="up"
+            )
+            with pytest.raises(WrongUsage, match="can't share requests"):
+                target.split(alone, package, shadow)
+            assert target.unsplit(alone) == alone
+            return
+        deployment = target.deploy(package, name="contract", options=options)
+        try:
+            both = target.split(deployment, package, shadow)
+            assert (both.canary["model"], both.canary["kind"]) == (package.model, "shadow")
+            assert target.status(both).canary["status"] == "on"
+            assert target.unsplit(both).canary == {}
+            assert target.unsplit(deployment).canary == {}  # gone already: no error
+            assert target.status(deployment).status == "up"
+        finally:
+            target.undeploy(deployment)
+
     def test_an_option_that_it_does_not_have(self) -> None:
         """Every option is told by name, and what is none of them is refused."""
         import pytest

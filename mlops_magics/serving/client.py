@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,16 +15,21 @@ import httpx
 import pandas as pd
 
 from mlops_magics.serving.parameters import METHOD
+from mlops_magics.serving.routing import MODEL_HEADER
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server answered; `content` is its JSON, or a text where it is none."""
+    """What a server answered; `content` is its JSON, or a text where it is none.
+
+    `model` is the version that answered, where that was not the deployed one.
+    """
 
     status: int
     content: Any
     request_id: str
     latency_ms: float
+    model: str = ""
 
     @property
     def message(self) -> str:
@@ -38,6 +44,12 @@ def _client() -> httpx.Client:
     # Made once, as it prepares for TLS each time. A proxy of the environment has no business
     # between a machine and itself, and a kept connection would outlive the server it leads to.
     return httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+
+
+def _token() -> dict[str, str]:
+    """What a server of ours wants to be told where it has a token, as it got it from here."""
+    token = os.environ.get("MLOPS_SERVING_TOKEN", "")
+    return {"authorization": f"Bearer {token}"} if token else {}
 
 
 def ping(url: str, timeout: float = 2.0) -> bool:
@@ -57,7 +69,7 @@ def ask(url: str, body: bytes, *, client_id: str = "", timeout: float = 60.0) ->
     httpx.HTTPError
         If the server can't be reached or breaks off.
     """
-    headers = {"content-type": "application/json"}
+    headers = {"content-type": "application/json", **_token()}
     if client_id:
         headers["x-client-id"] = client_id
     client = _client()
@@ -68,7 +80,8 @@ def ask(url: str, body: bytes, *, client_id: str = "", timeout: float = 60.0) ->
         content = answer.json()
     except ValueError:
         content = answer.text
-    return Reply(answer.status_code, content, answer.headers.get("x-request-id", ""), took)
+    request_id, model = (answer.headers.get(n, "") for n in ("x-request-id", MODEL_HEADER))
+    return Reply(answer.status_code, content, request_id, took, model)
 
 
 def settle(url: str, patience: float = 2.0) -> None:
@@ -76,7 +89,8 @@ def settle(url: str, patience: float = 2.0) -> None:
     until = time.monotonic() + patience
     with contextlib.suppress(httpx.HTTPError, ValueError):
         while time.monotonic() < until:
-            capture = _client().get(f"{url}/metadata", timeout=patience).json().get("capture")
+            reply = _client().get(f"{url}/metadata", headers=_token(), timeout=patience)
+            capture = reply.json().get("capture")
             if not capture or not capture["waiting"]:
                 return
             time.sleep(0.005)

@@ -149,9 +149,11 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self.kept.leave(self)
         self.head_size = 0
+        if self.kept.last_answers:  # older versions of uvicorn say so in the answer by this
+            self.headers.append((b"connection", b"close"))
         super().on_headers_complete()
         if self.kept.last_answers and self.cycle:
-            self.cycle.keep_alive = False  # which its answer says
+            self.cycle.keep_alive = False  # and newer ones by this
 
     def on_response_complete(self) -> None:
         if not (self.pipeline or self.transport.is_closing() or self in self.kept.heads):

@@ -134,7 +134,8 @@ class Hand:
         """What it says of itself; ``None`` if it says nothing."""
         asking = http.client.HTTPConnection(ports.HOST, self.port, timeout=timeout)
         try:
-            asking.request("GET", path)
+            token = os.environ.get("MLOPS_SERVING_TOKEN", "")
+            asking.request("GET", path, headers={"authorization": f"Bearer {token}"})
             reply = asking.getresponse()
             return reply.read() if reply.status == 200 else None
         except (OSError, http.client.HTTPException):

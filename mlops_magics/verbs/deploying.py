@@ -208,7 +208,7 @@ def predict(name: DeploymentName, data: Data, *, probabilities: bool = False) ->
         client.settle(deployment.url)  # so that `monitor` in the next line sees these rows
     return Prediction(
         deployment=name,
-        model=deployment.model,
+        model=reply.model or deployment.model,
         predictions=tuple(_by_class(reply.content) if probabilities else _plain(reply.content)),
         request_id=reply.request_id,
         latency_ms=round(reply.latency_ms, 3),

@@ -298,6 +298,15 @@ def test_options_that_are_none(model: Any) -> None:
     assert state.find("credit").options == {"batching": "off", "log-format": "json"}
 
 
+def test_with_a_token(model: Any, names: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLOPS_SERVING_TOKEN", "a secret")
+    deployed = mlops.deploy("credit")
+    assert mlops.predict("credit", names["X_test"].head(1)).predictions
+    assert state.find("credit").status == "up"
+    monkeypatch.delenv("MLOPS_SERVING_TOKEN")
+    assert client.ask(deployed.url, b"{}").status == 401
+
+
 def test_names_that_are_none(model: Any) -> None:
     with pytest.raises(UnknownName, match="There is no target 'moon'"):
         mlops.deploy("credit", to="moon")

@@ -124,13 +124,16 @@ def test_a_rollback_ends_the_canary_of_the_version(names: dict[str, Any]) -> Non
         governed.judged(version)
         mlops.promote(version.ref)
     first = mlops.deploy("credit/1")
-    mlops.deploy("credit@champion", name="credit", canary="20%")
+    mlops.deploy("credit@champion", name="credit", canary="99%")
+    row = names["X_test"].head(1)
+    until(lambda: mlops.predict("credit", row).model == "credit/2")
     done = mlops.rollback("credit", message="it declines everybody")
     assert [(d["name"], d["from"], d["to"]) for d in done.deployments] == [
         ("credit", "credit/2 (canary)", "credit/1")
     ]
     now = state.find("credit")
     assert (now.model, now.pid, now.canary) == ("credit/1", first.pid, {})
+    until(lambda: mlops.predict("credit", row).model == "credit/1")
     (ended,) = store.runs.find(experiment="credit", verb="undeploy")
     assert "it declines everybody" in ended.data.tags["mlops.summary"]
 
