@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from mlops_magics.errors import BadData, WrongUsage
-from mlops_magics.serving.package.images.blobs import GZIPPED, Blobs, Layer
+from mlops_magics.serving.package.images.blobs import Blobs, Layer
 
 if TYPE_CHECKING:
     from mlops_magics.serving.package.images.engines import Engine
@@ -65,7 +65,7 @@ def find(wanted: str, architecture: str, blobs: Blobs, engine: Engine | None) ->
     if engine is not None:
         with tempfile.TemporaryDirectory(prefix="mlops-base-") as folder:
             archive = Path(folder) / "base.tar"
-            if engine.saved(wanted, archive, architecture):
+            if engine.saved(wanted, archive):
                 found = _of_file(archive, architecture, blobs)
                 return replace(found, name=wanted, source=f"the store of {engine.name}")
     from mlops_magics.serving.package.images import registries
@@ -131,35 +131,13 @@ def described(
 ) -> Base:
     """The base that a manifest and a configuration describe, whose layers are here."""
     _check(config.get("architecture", architecture), architecture)
-    layers = [
-        _counted(
-            Layer(
-                what="base",
-                digest=one["digest"],
-                diff_id=diff_id,
-                size=one["size"],
-                unpacked=0,
-                media_type=one["mediaType"].replace(
-                    "application/vnd.docker.image.rootfs.diff.tar.gzip", GZIPPED
-                ),
-            ),
-            blobs,
-        )
-        for one, diff_id in zip(manifest["layers"], config["rootfs"]["diff_ids"], strict=True)
-    ]
+    layers = []
+    for one, diff_id in zip(manifest["layers"], config["rootfs"]["diff_ids"], strict=True):
+        if one["mediaType"].endswith("zstd"):
+            raise BadData("The base image is pressed by zstd, which is not read here.")
+        # Pressed anew, so that an engine's copy of it gives the same image.
+        layers.append(_pressed(blobs.path(one["digest"]), blobs, diff_id))
     return Base(name="", layers=layers, env=config.get("config", {}).get("Env") or (_PATH,))
-
-
-def _counted(layer: Layer, blobs: Blobs) -> Layer:
-    """With the bytes that it has when it is unpacked."""
-    key = f"unpacked {layer.digest}"
-    if (known := blobs.remembered(key)) is not None:
-        return replace(layer, unpacked=known.unpacked)
-    size = layer.size
-    if layer.media_type.endswith("gzip"):
-        with gzip.open(blobs.path(layer.digest)) as content:
-            size = sum(len(part) for part in iter(lambda: content.read(1 << 20), b""))
-    return blobs.remember(key, replace(layer, unpacked=size))
 
 
 def _of_archive(folder: Path, architecture: str, blobs: Blobs) -> Base:

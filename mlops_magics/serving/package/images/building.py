@@ -151,7 +151,7 @@ def prove(
         aside.chmod(0o755)
         layouts.write(built.image, aside, blobs, planned.tag)
         if engine is not None:
-            engine.load(aside, trial)
+            _hand_over(aside, trial, engine)
         note = replaying.replay(
             built.image,
             planned.package,
@@ -161,7 +161,7 @@ def prove(
             architecture=planned.architecture,
         )
         if engine is not None:
-            engine.load(aside, planned.tag)
+            _hand_over(aside, planned.tag, engine)
         if place.exists():
             shutil.rmtree(place)
         os.replace(aside, place)
@@ -170,6 +170,11 @@ def prove(
             engine.remove(trial)
         shutil.rmtree(aside, ignore_errors=True)
     return replace(built, notes=(*built.notes, *([note] if note else [])))
+
+
+def _hand_over(layout: Path, tag: str, engine: engines.Engine) -> None:
+    with layouts.as_docker_archive(layout, tag) as archive:
+        engine.load(archive, tag)
 
 
 def _requirements(package: Path) -> str:

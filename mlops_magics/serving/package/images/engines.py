@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import shutil
 import subprocess
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -23,12 +22,16 @@ def here() -> str:
     return ARCHITECTURES.get(platform.machine().lower(), platform.machine().lower())
 
 
-class Engine(ABC):
-    """A program that keeps images and runs them."""
+class Engine:
+    """A program that keeps images and runs them.
+
+    Images come and go as the archives of ``docker save``, which all of them read and write whole:
+    of an OCI layout podman leaves out the health check.
+    """
 
     name: ClassVar[str]
-    #: Asks whether it works at all.
-    probe: ClassVar[Sequence[str]] = ("info",)
+    #: Asks whether it has an image.
+    look: ClassVar[Sequence[str]] = ("image", "inspect")
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """One command.
@@ -52,21 +55,24 @@ class Engine(ABC):
             raise StepFailed(f"{self.name} {arguments[0]} failed: {said(done)}.", _WITHOUT)
         return done
 
-    def has(self, image: str) -> bool:
-        """Whether an image is in its store."""
-        return self.run("image", "inspect", image, check=False).returncode == 0
-
-    @abstractmethod
-    def saved(self, image: str, archive: Path, architecture: str) -> bool:
+    def saved(self, image: str, archive: Path) -> bool:
         """Write an image of its store as an archive; whether it has it."""
+        if self.run(*self.look, image, check=False).returncode != 0:
+            return False
+        self.save(image, archive)
+        return True
 
-    @abstractmethod
-    def load(self, layout: Path, tag: str) -> None:
-        """Take an image from an OCI layout into its store, under a tag."""
+    def save(self, image: str, archive: Path) -> None:
+        """Write an image of its store as an archive."""
+        self.run("save", "--output", str(archive), image)
 
-    @abstractmethod
+    def load(self, archive: Path, tag: str) -> None:
+        """Take an archive into its store, under the tag that stands in it."""
+        self.run("load", "--quiet", "--input", str(archive))
+
     def answer(self, image: str, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         """Run a command in a container of an image: no network, nothing can be written."""
+        return self.run(*_CLOSED, image, *command, check=False)
 
     def remove(self, image: str) -> None:
         """Forget an image's tag; that it is gone already is no error."""
@@ -78,42 +84,20 @@ class Podman(Engine):
 
     name = "podman"
 
-    def saved(self, image: str, archive: Path, architecture: str) -> bool:
-        """Write an image of its store as an archive; whether it has it."""
-        if not self.has(image):
-            return False
-        self.run("save", "--format", "docker-archive", "--output", str(archive), image)
-        return True
-
-    def load(self, layout: Path, tag: str) -> None:
-        """Take an image from an OCI layout into its store, under a tag."""
-        pulled = self.run("pull", "--quiet", f"oci:{layout}").stdout.split()[-1]
-        self.run("tag", pulled, tag)
-
-    def answer(self, image: str, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Run a command in a container of an image: no network, nothing can be written."""
-        return self.run(*_CLOSED, image, *command, check=False)
-
 
 class Buildah(Engine):
     """https://buildah.io"""
 
     name = "buildah"
+    look: ClassVar[Sequence[str]] = ("inspect", "--type", "image")
 
-    def has(self, image: str) -> bool:
-        """Whether an image is in its store."""
-        return self.run("inspect", "--type", "image", image, check=False).returncode == 0
-
-    def saved(self, image: str, archive: Path, architecture: str) -> bool:
-        """Write an image of its store as an archive; whether it has it."""
-        if not self.has(image):
-            return False
+    def save(self, image: str, archive: Path) -> None:
+        """Write an image of its store as an archive."""
         self.run("push", "--quiet", image, f"docker-archive:{archive}")
-        return True
 
-    def load(self, layout: Path, tag: str) -> None:
-        """Take an image from an OCI layout into its store, under a tag."""
-        pulled = self.run("pull", "--quiet", f"oci:{layout}").stdout.split()[-1]
+    def load(self, archive: Path, tag: str) -> None:
+        """Take an archive into its store, under a tag."""
+        pulled = self.run("pull", "--quiet", f"docker-archive:{archive}").stdout.split()[-1]
         self.run("tag", pulled, tag)
 
     def answer(self, image: str, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -130,27 +114,6 @@ class Docker(Engine):
     """https://www.docker.com"""
 
     name = "docker"
-
-    def saved(self, image: str, archive: Path, architecture: str) -> bool:
-        """Write an image of its store as an archive; whether it has it."""
-        if not self.has(image):
-            return False
-        self.run("save", "--output", str(archive), image)
-        return True
-
-    def load(self, layout: Path, tag: str) -> None:
-        """Take an image from an OCI layout into its store, under a tag.
-
-        Docker reads a layout only from version 25 on, so it is handed the older archive.
-        """
-        from mlops_magics.serving.package.images import layouts
-
-        with layouts.as_docker_archive(layout, tag) as archive:
-            self.run("load", "--quiet", "--input", str(archive))
-
-    def answer(self, image: str, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Run a command in a container of an image: no network, nothing can be written."""
-        return self.run(*_CLOSED, image, *command, check=False)
 
 
 _CLOSED = ("run", "--rm", "--read-only", "--network", "none", "--cap-drop", "all")
@@ -184,7 +147,7 @@ def broken(engine: Engine) -> str:
     if shutil.which(engine.name) is None:
         return f"{engine.name} is not installed here."
     try:
-        done = engine.run(*engine.probe, check=False)
+        done = engine.run("info", check=False)
     except StepFailed as error:
         return error.message
     if done.returncode == 0:
