@@ -223,8 +223,6 @@ def _run(
         def capture_signals(self) -> Iterator[None]:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self.handle_exit)
-            if handover:
-                handover.listen_to_signals()
             yield
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -242,7 +240,7 @@ def _run(
         async def on_tick(self, counter: int) -> bool:
             kept.sweep()
             if handover:
-                await handover.tick(self, kept)
+                handover.tick(self)
             if routing and counter % 5 == 0:
                 routing.look()
             since = time.monotonic() - self.told

@@ -43,34 +43,42 @@ class Handover:
         self.common = common
         self.own = socket.socket(fileno=own)
         self.let_go_at = 0.0
-        self._wanted = False
+        self._taking: asyncio.Task[None] | None = None
         self._accepting: asyncio.Server | None = None
 
-    def listen_to_signals(self) -> None:
-        """From now on it can be told."""
-        signal.signal(TAKE_UP, self._take_up)
-        signal.signal(LET_GO, self._let_go)
-
     async def open(self, server: uvicorn.Server, connections: Connections) -> None:
-        """Accept on the own socket: on this machine only, so without TLS."""
+        """Accept on the own socket, without TLS as it is of this machine only; be told the rest."""
+        loop = asyncio.get_running_loop()
+
+        def take_up() -> None:
+            self._taking = loop.create_task(self._take_up(server, connections))
+
+        loop.add_signal_handler(TAKE_UP, take_up)
+        loop.add_signal_handler(LET_GO, self._let_go, server, connections)
+        # Last, as whoever gets an answer here may send signals from then on.
         server.servers.append(await self._accept(server, connections, self.own, tls=False))
 
-    async def tick(self, server: uvicorn.Server, connections: Connections) -> None:
-        """Do what was told since."""
-        if self._wanted and self._accepting is None and not self.let_go_at:
-            self._accepting = await self._accept(server, connections, self.common, tls=True)
-            server.servers.append(self._accepting)
+    def tick(self, server: uvicorn.Server) -> None:
+        """End when everybody has gone elsewhere."""
         if not self.let_go_at:
             return
-        if self._accepting is not None:
-            connections.last_answers = True
-            server.servers.remove(self._accepting)
-            self._accepting.close()
-            self._accepting = None
         since = time.monotonic() - self.let_go_at
         if since > LINGER or (since > 1 and not server.server_state.connections):
             server.config.timeout_graceful_shutdown = DRAIN
             server.should_exit = True
+
+    async def _take_up(self, server: uvicorn.Server, connections: Connections) -> None:
+        if self._accepting is None and not self.let_go_at:
+            self._accepting = await self._accept(server, connections, self.common, tls=True)
+            server.servers.append(self._accepting)
+
+    def _let_go(self, server: uvicorn.Server, connections: Connections) -> None:
+        self.let_go_at = self.let_go_at or time.monotonic()
+        connections.last_answers = True
+        if self._accepting is not None:
+            server.servers.remove(self._accepting)
+            self._accepting.close()
+            self._accepting = None
 
     async def _accept(
         self,
@@ -91,9 +99,3 @@ class Handover:
             ssl=config.ssl if tls else None,
             backlog=config.backlog,
         )
-
-    def _take_up(self, *_: object) -> None:
-        self._wanted = True
-
-    def _let_go(self, *_: object) -> None:
-        self.let_go_at = self.let_go_at or time.monotonic()

@@ -216,6 +216,7 @@ def test_a_new_version_takes_over_without_a_gap(names: dict[str, Any]) -> None:
     assert set(answers) == {"credit/1", "credit/2"}
     # One history of requests, told apart by the version.
     until(lambda: len(captured.read(Path(second.capture))) >= len(answers))
+    mlops.predict("credit", X)
     assert set(captured.read(Path(second.capture))["model"]) == {"credit/1", "credit/2"}
 
 
@@ -264,7 +265,7 @@ def test_without_capture(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLOPS_CAPTURE", "false")
     deployed = mlops.deploy("credit")
     assert deployed.capture == ""
-    assert not (settings.load().state / "deployments" / "credit" / "capture.db").exists()
+    assert not (settings.load().state / "deployments" / "credit" / "capture").exists()
 
 
 def test_a_package_of_another_kind(model: Any, tmp_path: Path) -> None:
