@@ -49,6 +49,12 @@ class Settings:
         Datasets up to this size (MB in memory) are kept whole with their record.
     capture : bool
         Whether deployments keep requests and answers.
+    capture_sample : float
+        The share of requests that is kept, from 0 to 1; errors are always kept, and counted is all.
+    capture_mask : tuple of str
+        Input columns whose values are never written; in the environment with commas between.
+    capture_keep_mb, capture_keep_days : float
+        Beyond this size, or this age, the oldest captured requests are removed; 0 is no limit.
     watts_per_core : float
         Power of one processor core in full use, W, for the estimate of energy where the hardware
         does not count it.
@@ -73,6 +79,10 @@ class Settings:
     approval: int = 1
     snapshot_mb: int = 500
     capture: bool = True
+    capture_sample: float = 1.0
+    capture_mask: tuple[str, ...] = ()
+    capture_keep_mb: float = 10_000
+    capture_keep_days: float = 0
     watts_per_core: float = 12.0
     grid_g_per_kwh: float = 0.0
     cost_per_hour: float = 0.0
@@ -128,6 +138,10 @@ def load(start: Path | None = None, **arguments: Any) -> Settings:
             approval=_at_least_one("approval", given),
             snapshot_mb=int(given.get("snapshot_mb", Settings.snapshot_mb)),
             capture=_boolean("capture", given.get("capture", Settings.capture)),
+            capture_sample=_share("capture_sample", given),
+            capture_mask=_words("capture_mask", given),
+            capture_keep_mb=_not_negative("capture_keep_mb", given),
+            capture_keep_days=_not_negative("capture_keep_days", given),
             watts_per_core=_not_negative("watts_per_core", given),
             grid_g_per_kwh=_not_negative("grid_g_per_kwh", given),
             cost_per_hour=_not_negative("cost_per_hour", given),
@@ -142,6 +156,21 @@ def _not_negative(name: str, given: Mapping[str, Any]) -> float:
     if not 0 <= number < math.inf:
         raise ValueError(f"{name} = {number} (a number from 0)")
     return number
+
+
+def _share(name: str, given: Mapping[str, Any]) -> float:
+    number = float(given.get(name, getattr(Settings, name)))
+    if not 0 <= number <= 1:
+        raise ValueError(f"{name} = {number} (a number from 0 to 1)")
+    return number
+
+
+def _words(name: str, given: Mapping[str, Any]) -> tuple[str, ...]:
+    value = given.get(name, ())
+    words = value.split(",") if isinstance(value, str) else value
+    if not isinstance(words, list | tuple) or not all(isinstance(w, str) for w in words):
+        raise ValueError(f"{name} = {value!r} (a list of names)")
+    return tuple(w.strip() for w in words if w.strip())
 
 
 def _at_least_one(name: str, given: Mapping[str, Any]) -> int:

@@ -73,6 +73,8 @@ def of_features(
             unknown[key] = str(feature["reason"]).rstrip(".")
         if feature.get("missing") is not None and not answer:
             known[f"missing({feature['name']})"] = float(feature["missing"])
+        elif feature.get("rows") and not answer:
+            unknown[f"missing({feature['name']})"] = str(feature["reason"]).rstrip(".")
     return known, unknown
 
 

@@ -12,7 +12,7 @@ So a million rows do not make every difference an alarm, and thirty do not make 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,7 @@ def compare(
     *,
     rule: Rule | None = None,
     exclude: tuple[str, ...] = (),
+    masked: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """Judge each feature of the reference.
 
@@ -51,6 +52,8 @@ def compare(
         The same columns, any rows.
     exclude : tuple of str
         Columns to leave out, the target for one.
+    masked : collection of str
+        Columns whose values were not kept, so that nothing is said of them.
 
     Returns
     -------
@@ -66,7 +69,9 @@ def compare(
     chosen = rule or Rule()
     names = {str(c): c for c in current.columns}
     found = [
-        _measure(name, profile, current[names[name]] if name in names else None, len(current))
+        _masked(name, profile, len(current))
+        if name in masked
+        else _measure(name, profile, current[names[name]] if name in names else None, len(current))
         for name, profile in reference.items()
         if name not in exclude
     ]
@@ -78,19 +83,28 @@ def compare(
     return [records.jsonable(feature) for feature in found]
 
 
-def _measure(
-    name: str, profile: Mapping[str, Any], values: pd.Series | None, rows_now: int
-) -> dict[str, Any]:
-    kind = str(profile["type"])
+def _base(name: str, profile: Mapping[str, Any]) -> dict[str, Any]:
     rows = int(profile["rows"])
-    base: dict[str, Any] = {
+    return {
         "name": name,
-        "type": kind,
+        "type": str(profile["type"]),
         "drifted": False,
         "level": "not judged",
         "reason": "",
         "reference_missing": int(profile["missing"]) / rows if rows else None,
     }
+
+
+def _masked(name: str, profile: Mapping[str, Any], rows_now: int) -> dict[str, Any]:
+    reason = "Its values are masked in what was captured."
+    return _base(name, profile) | {"rows": rows_now, "missing": None, "reason": reason}
+
+
+def _measure(
+    name: str, profile: Mapping[str, Any], values: pd.Series | None, rows_now: int
+) -> dict[str, Any]:
+    kind = str(profile["type"])
+    base = _base(name, profile)
     if rows_now == 0:
         return base | {"rows": 0, "missing": None, "reason": "There are no rows."}
     if values is None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from mlops_magics.errors import MlopsError, WrongUsage
 from mlops_magics.flavors import trust
-from mlops_magics.serving import logs, manifest, runtimes, tls
+from mlops_magics.serving import capture_rules, logs, manifest, runtimes, tls
 from mlops_magics.serving.guard import LOCAL, App, Guard, is_loopback
 from mlops_magics.serving.handover import Handover
 
@@ -60,7 +60,8 @@ def arguments() -> argparse.ArgumentParser:
         "--routes", type=Path, help="a file that says which requests a second server is to have"
     )
     parser.add_argument("--name", default="", help="the deployment's name")
-    parser.add_argument("--capture", type=Path, help="keep requests and answers in this file")
+    parser.add_argument("--capture", type=Path, help="keep requests and answers in this folder")
+    capture_rules.add(parser)
     parser.add_argument("--max-body", type=int, default=32, help="largest body, in MB")
     parser.add_argument(
         "--max-queue",
@@ -147,6 +148,8 @@ def _serve(options: argparse.Namespace) -> int:
     from mlops_magics.serving import opening
     from mlops_magics.serving.app import Server
     from mlops_magics.serving.capture import Capture
+
+    rules = capture_rules.Rules.given(options)
 
     def capturing(model: str) -> Capture | None:
         place: Path | None = options.capture and options.capture.absolute()

@@ -1,24 +1,64 @@
-"""Reading what a server captured, also while it writes; nothing of the file is copied."""
+"""Reading what a server captured, also while it writes; nothing of it is copied."""
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mlops_magics.errors import BadData
+from mlops_magics.serving import capture_compaction
+from mlops_magics.serving.capture_folder import exists, folder
+from mlops_magics.serving.capture_rules import SMOKE_TEST
+from mlops_magics.serving.captured_parts import Request, Scan
 
-#: The client id of the requests by which a deployment is tested before it is called up.
-SMOKE_TEST = "mlops-smoke-test"
+__all__ = ["OURS", "SMOKE_TEST", "Seen", "compact", "exists", "features", "look", "read"]
 
-#: Names that `features` adds; an input column called so gets ``_input`` behind its name.
-_OURS = ("request_id", "prediction")
+#: Columns that `features` adds; an input column called so gets ``_input`` behind its name.
+OURS = ("request_id", "request_row", "client_key", "prediction")
+_FIELDS = Request._fields[:-2]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that was captured since a time.
+
+    Attributes
+    ----------
+    requests, rows : DataFrame
+        As `read` and `features` give them.
+    left_out, left_rows : int
+        Requests, and rows in them, that were answered and not kept, as `capture_sample` has it.
+    masked : tuple of str
+        Columns whose values were not kept.
+    """
+
+    requests: pd.DataFrame
+    rows: pd.DataFrame
+    left_out: int
+    left_rows: int
+    masked: tuple[str, ...]
+
+
+def look(path: Path, since: datetime | str | None = None) -> Seen:
+    """Requests and predicted rows of one moment.
+
+    Raises
+    ------
+    BadData
+        If there is no capture, or it can't be read.
+    """
+    scan = Scan(path, _microseconds(since), inputs=True)
+    requests, rows = [], _Rows()
+    for request in scan.requests():
+        requests.append(request[:-2])
+        rows.add(request)
+    masked = tuple(sorted(scan.masked))
+    return Seen(_requests(requests), rows.frame(), scan.left_out, scan.left_rows, masked)
 
 
 def read(path: Path, since: datetime | str | None = None) -> pd.DataFrame:
@@ -27,7 +67,7 @@ def read(path: Path, since: datetime | str | None = None) -> pd.DataFrame:
     Parameters
     ----------
     path : Path
-        A deployment's capture file.
+        A deployment's capture.
     since : datetime or str, optional
         Leave out what came before; without a time zone it is UTC.
 
@@ -35,73 +75,84 @@ def read(path: Path, since: datetime | str | None = None) -> pd.DataFrame:
     -------
     DataFrame
         ``request_id``, ``time`` (UTC), ``status`` (HTTP), ``latency_ms`` (in the server),
-        ``client_id``, ``model``, ``rows`` (predicted), ``error``. Smoke tests are left out.
+        ``client_id``, ``client_key``, ``model``, ``rows`` (predicted), ``error``. Smoke tests are
+        left out.
 
     Raises
     ------
     BadData
-        If the file does not exist or is no capture.
+        If there is no capture, or it can't be read.
     """
-    fields = "request_id, time, status, latency_ms, client_id, model, rows, error"
-    with _rows(path, fields, since) as rows:
-        frame = pd.DataFrame(list(rows), columns=fields.split(", "))
-    frame["time"] = pd.to_datetime(frame["time"].astype("int64"), unit="us", utc=True)
-    return frame
+    scan = Scan(path, _microseconds(since), inputs=False)
+    return _requests([request[:-2] for request in scan.requests()])
 
 
 def features(path: Path, since: datetime | str | None = None) -> pd.DataFrame:
-    """One row a predicted row, oldest first: ``request_id``, the inputs, ``prediction``.
+    """One row a predicted row, oldest first, with the inputs by name between `OURS`.
 
-    For a request that asked for probabilities the prediction is the most probable class.
+    ``request_row`` is the row's place in its request, from 0. For a request that asked for
+    probabilities the prediction is the most probable class.
 
     Raises
     ------
     BadData
-        If the file does not exist or is no capture.
+        If there is no capture, or it can't be read.
     """
-    table: dict[str, list[Any]] = {name: [] for name in _OURS}
-    filled = 0
-    with _rows(path, "request_id, inputs, outputs", since, "AND inputs != ''") as rows:
-        for request_id, inputs, outputs in rows:
-            columns, predictions = json.loads(inputs), json.loads(outputs)
-            count = len(predictions)
-            ours = zip(_OURS, ([request_id] * count, predictions), strict=True)
-            for name, values in [*((_renamed(n), v) for n, v in columns.items()), *ours]:
-                column = table.setdefault(name, [])
-                column.extend([None] * (filled - len(column)))  # a column that came later
-                column.extend(values)
-            filled += count
-    for column in table.values():
-        column.extend([None] * (filled - len(column)))
-    last = table.pop("prediction")
-    return pd.DataFrame({**table, "prediction": last})
+    return look(path, since).rows
 
 
-def _renamed(name: str) -> str:
-    return f"{name}_input" if name in _OURS else name
+def compact(path: Path) -> int:
+    """Compact what is full and was not compacted by its server; how many files.
+
+    Whoever reads does this after it: a server without pyarrow can't.
+    """
+    place = folder(path)
+    return capture_compaction.compact(place) if place.is_dir() else 0
 
 
-@contextmanager
-def _rows(
-    path: Path, fields: str, since: datetime | str | None, more: str = ""
-) -> Iterator[Iterator[tuple[Any, ...]]]:
-    if not path.is_file():
-        raise BadData(
-            f"There is no capture at {path}.",
-            "A deployment writes it within a second of its first request.",
-        )
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as db:
-        try:
-            if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                yield iter(())  # the server is just making it
-                return
-            yield db.execute(
-                f"SELECT {fields} FROM requests WHERE time >= ? AND client_id != ? {more} "  # noqa: S608  # our own words
-                "ORDER BY time",
-                (_microseconds(since), SMOKE_TEST),
-            )
-        except sqlite3.DatabaseError as error:
-            raise BadData(f"{path} can't be read as a capture: {error}.") from error
+def _requests(found: list[tuple[Any, ...]]) -> pd.DataFrame:
+    frame = pd.DataFrame(found, columns=list(_FIELDS))
+    times = frame["time"].astype("int64")
+    frame["time"] = pd.to_datetime(times, unit="us", utc=True)
+    return _in_order(frame, times.to_numpy())
+
+
+class _Rows:
+    """Predicted rows by column, filled request by request: a dictionary each would be too much."""
+
+    def __init__(self) -> None:
+        self.table: dict[str, list[Any]] = {}
+        self.ours: dict[str, list[Any]] = {name: [] for name in OURS}
+        self.times: list[int] = []
+
+    def add(self, request: Request) -> None:
+        """Add what was predicted for a request."""
+        if request.columns is None or request.outputs is None:
+            return
+        filled, count = len(self.times), len(request.outputs)
+        for name, values in request.columns.items():
+            column = self.table.setdefault(f"{name}_input" if name in OURS else name, [])
+            column.extend([None] * (filled - len(column)))  # a column that came later
+            column.extend(values)
+        self.ours["request_id"] += [request.request_id] * count
+        self.ours["request_row"] += range(count)
+        self.ours["client_key"] += [request.client_key] * count
+        self.ours["prediction"] += request.outputs
+        self.times += [request.time] * count
+
+    def frame(self) -> pd.DataFrame:
+        """All rows."""
+        for column in self.table.values():
+            column.extend([None] * (len(self.times) - len(column)))
+        *first, last = OURS
+        columns = {name: self.ours[name] for name in first} | self.table | {last: self.ours[last]}
+        return _in_order(pd.DataFrame(columns), np.array(self.times, dtype=np.int64))
+
+
+def _in_order(frame: pd.DataFrame, times: np.ndarray) -> pd.DataFrame:
+    if (np.diff(times) >= 0).all():
+        return frame
+    return frame.iloc[np.argsort(times, kind="stable")].reset_index(drop=True)
 
 
 def _microseconds(since: datetime | str | None) -> int:

@@ -89,6 +89,8 @@ class Served:
         self.worker = Worker(Batching(service, batching).answers, most_waiting, timeout)
         self.inference = Inference(service, self.name, self.version)
         self.named = bodies.named(service.predictor.columns)
+        if capture is not None and self.named:
+            capture.names = tuple(str(column.name) for column in service.predictor.columns)
         self.requests = 0
         self.errors = 0
         info = {
@@ -138,6 +140,7 @@ class Served:
             )
 
     def _captured(self, request: Request, seconds: float) -> Captured:
+        as_sent = self.keeps_body(request.protocol, request.status, request.body)
         return Captured(
             request.request_id,
             int((time.time() - seconds) * 1e6),
@@ -150,7 +153,13 @@ class Served:
             request.outputs,
             # Values in Python take several times the bytes of their JSON.
             4 * len(request.body) + len(request.outputs) + 500,
+            request.key,
+            request.body if as_sent else b"",
         )
+
+    def keeps_body(self, protocol: str, status: int, body: bytes) -> bool:
+        """Whether a request is captured as it was sent, which is JSON with columns by name."""
+        return self.named and protocol == "mlflow" and status == 200 and body.startswith(b"{")
 
     def hurry(self) -> None:
         """Write what is to be captured now: whoever asks may wait until nothing waits."""

@@ -204,7 +204,11 @@ class Wire(Connection):
         client = _said(pending, CLIENT)
         if not client and served.logs_requests and self.client:
             client = self.client[0]
-        is_kept = served.capture is not None and status == 200
+        needs_columns = (
+            served.capture is not None
+            and status == 200
+            and not served.keeps_body(asked.protocol, status, pending.body)
+        )
         served.note(
             Request(
                 asked.protocol,
@@ -217,7 +221,7 @@ class Wire(Connection):
                 len(asked.rows),
                 0.0,
                 error,
-                pending.hot.columns(asked) if is_kept else None,
+                pending.hot.columns(asked) if needs_columns else None,
                 outputs,
                 pending.body,
             )

@@ -106,7 +106,7 @@ class Target(ABC):
         port : int
             0 takes a free one.
         capture : Path, optional
-            The file in which requests and answers are kept.
+            The folder in which requests and answers are kept.
         options : mapping
             Values of some of `options`; the caller has let `check` look at their names.
 

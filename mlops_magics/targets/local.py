@@ -8,9 +8,10 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlops_magics import records
+from mlops_magics import records, settings
 from mlops_magics.errors import StepFailed, WrongUsage
 from mlops_magics.records import Deployment, Package
+from mlops_magics.serving.capture_rules import Rules
 from mlops_magics.targets import plans, ports, processes, serverside, smoke, state, telling
 from mlops_magics.targets.base import NONE, Split, Target
 from mlops_magics.targets.plans import Beside, Report, Server
@@ -193,7 +194,7 @@ def _server(
     capture: Path | None,
     options: Mapping[str, str],
 ) -> Server:
-    keep = ["--capture", str(capture)] if capture else []
+    keep = ["--capture", str(capture), *Rules.of(settings.load()).arguments()] if capture else []
     where = ["--host", ports.HOST, "--port", str(supervision.report.port)]
     routes = ["--routes", str(supervision.place / plans.ROUTES)]
     arguments = [*where, "--name", name, *routes, *keep, *serverside.arguments(options)]

@@ -3,7 +3,8 @@
 ::
 
     <state>/deployments/<name>/deployment.json   the record, as it was when it was last changed
-                               capture.db        requests and answers, of all versions
+                               capture/          requests and answers, of all versions
+                               capture.db        ... of servers of former versions
                                server-*.log      what the servers wrote
                                events.jsonl      what a supervisor did (local)
                                run-*/            its plan and its report (local)

@@ -11,8 +11,9 @@ from mlops_magics.errors import BadData, UnknownName, WrongUsage
 if TYPE_CHECKING:
     import pandas as pd
 
-#: The key that the server gives to each request.
-REQUEST = "request_id"
+#: The key that the server gives to each request, the client's own (``x-mlops-key``), and the place
+#: of a row in its request, from 0.
+REQUEST, CLIENT, ROW = "request_id", "client_key", "request_row"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,8 @@ def join(
     labels : data
         A column of labels and, unless they are in the rows' order, one of keys.
     on : str
-        The key's column; by default ``request_id`` where both sides have it.
+        The key's column; by default ``request_id`` or ``client_key``, whichever both sides have.
+        One that only the labels have holds the client's keys.
     target : str
         The column of labels, if they have it; else the only one beside the key.
     in_order : bool
@@ -55,25 +57,25 @@ def join(
     WrongUsage
         If it can't be told which column is the key, or which holds the labels.
     BadData
-        If a key stands for several rows of one request.
+        If a key stands for several rows of one request, and the labels have no ``request_row``.
     """
     given = store.datasets.load(labels).frame
-    key = on or (REQUEST if REQUEST in given.columns and REQUEST in frame.columns else "")
+    both = (k for k in (REQUEST, CLIENT) if k in given.columns and k in frame.columns)
+    key = on or next(both, "")
     if not key and not in_order:
         raise WrongUsage(
             "It can't be told which label is of which row.", _name_the_key(frame, given)
         )
     if not key:
         return _in_order(frame, given, target)
+    if key in given.columns and key not in frame.columns and _has_keys(frame):
+        given, key = given.rename(columns={key: CLIENT}), CLIENT
     for side, what in ((given, "the labels"), (frame, "what was seen")):
         if key not in side.columns:
             raise UnknownName("column", key, map(str, side.columns), f"(In {what}.)")
-    if key == REQUEST and frame[REQUEST].duplicated().any():
-        raise BadData(
-            "Some requests asked for several rows at once, so a request_id names no single row.",
-            "Send a key of your own as a column and name it with --on, or one row a request.",
-        )
     column = _column(given, key, target)
+    if key in (REQUEST, CLIENT) and ROW in frame.columns:
+        frame, given = _by_row(frame, given, key)
     pairs = given[[key, column]].dropna().drop_duplicates()
     disputed = pairs[key].duplicated(keep=False)
     notes = []
@@ -87,6 +89,36 @@ def join(
     if strangers:
         notes.append(f"{strangers} labels belong to no row that was seen.")
     return _labelled(truth, frame, notes)
+
+
+def _has_keys(frame: pd.DataFrame) -> bool:
+    return CLIENT in frame.columns and bool((frame[CLIENT] != "").any())
+
+
+def _by_row(
+    frame: pd.DataFrame, given: pd.DataFrame, key: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both with a key that names a single row; where there was none, with no key.
+
+    Raises
+    ------
+    BadData
+        If that takes a ``request_row``, which the labels lack.
+    """
+    import pandas as pd
+
+    known = frame[key].where(frame[key] != "")
+    if ROW in given.columns:
+        places = _text(pd.to_numeric(given[ROW], errors="coerce"))
+        given = given.assign(**{key: _text(given[key]) + "/" + places})
+        return frame.assign(**{key: known + "/" + frame[ROW].astype(str)}), given
+    if (frame.loc[known.notna(), ROW] > 0).any():
+        raise BadData(
+            f"Some requests asked for several rows at once, so a {key} names no single row.",
+            f"Say in a column {ROW} of the labels which row of its request each is of (from 0), or "
+            "send a key of your own as an input and name it with --on.",
+        )
+    return frame.assign(**{key: known}), given
 
 
 def _in_order(frame: pd.DataFrame, given: pd.DataFrame, target: str) -> Labelled:
@@ -119,7 +151,7 @@ def _column(given: pd.DataFrame, key: str, target: str) -> str:
     """Where the labels are."""
     if target and target in given.columns:
         return target
-    others = [str(c) for c in given.columns if c != key]
+    others = [str(c) for c in given.columns if c not in (key, ROW)]
     if len(others) == 1:
         return others[0]
     raise WrongUsage(

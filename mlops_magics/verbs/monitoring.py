@@ -154,9 +154,10 @@ class _Look:
         """All that can be said of it."""
         profile = self._profile()
         current = seen.frame[[c for c in seen.frame.columns if str(c) in profile]]
-        features = drift.report.compare(profile, current) if profile else []
+        masked = seen.masked
+        features = drift.report.compare(profile, current, masked=masked) if profile else []
         features += self._predictions(seen)
-        quality = drift.quality.find(profile, current) if profile else []
+        quality = drift.quality.find(profile, current, masked) if profile else []
         performed = performance.measure(seen, self.asked, self.training, labels, on)
         self.warnings += performed.notes
         subject = drift.facts.subject(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ _SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(m|min|h|d|w)\s*")
 _SECONDS = {"m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 #: Columns that a capture adds to the features.
-KEYS = ("request_id", "client_id")
+KEYS = ("request_id", "request_row", "client_key", "client_id")
 
 #: How many of the commonest error messages are kept.
 MESSAGES = 5
@@ -39,12 +40,16 @@ class Observed:
         One a row of `frame`; ``None`` where the model was not asked.
     service : mapping
         ``requests``, ``rows``, ``errors``, ``server_errors``, ``error_rate``, ``latency_ms`` and
-        ``messages``; empty where data was given in place of a deployment's.
+        ``messages``; empty where data was given in place of a deployment's. Where a sample of the
+        requests was kept, ``kept`` says how many, which is what ``latency_ms`` is of.
+    masked : tuple of str
+        Columns whose values were not kept.
     """
 
     frame: pd.DataFrame
     predictions: pd.Series | None = None
     service: dict[str, Any] = field(default_factory=dict)
+    masked: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -115,7 +120,7 @@ def captured(deployment: Deployment, since: datetime | None) -> Observed:
     from mlops_magics.serving import captured as capture
 
     path = Path(deployment.capture) if deployment.capture else None
-    if path is None or not path.is_file():
+    if path is None or not capture.exists(path):
         why = "has captured nothing yet" if path else "keeps no requests (capture is off)"
         columns = ["status", "latency_ms", "rows", "error"]
         return Observed(
@@ -123,9 +128,18 @@ def captured(deployment: Deployment, since: datetime | None) -> Observed:
             service=_service(pd.DataFrame({c: [] for c in columns})),
             warnings=(f"The deployment {deployment.name!r} {why}, so nothing was judged.",),
         )
-    requests = capture.read(path, since)
-    rows = capture.features(path, since)
+    seen = capture.look(path, since)
+    requests, rows = seen.requests, seen.rows
+    with contextlib.suppress(OSError):  # it is for the next one who reads
+        capture.compact(path)
     warnings = []
+    if seen.left_out:
+        warnings.append(
+            f"Of {len(requests) + seen.left_out:,} requests {len(requests):,} were kept "
+            "(capture_sample): all are counted, rows and latency are those of the sample."
+        )
+    if seen.masked:
+        warnings.append(f"Masked in what was captured, and not judged: {', '.join(seen.masked)}.")
     if not len(requests):
         warnings.append(f"No request came to {deployment.name!r} in this time: nothing was judged.")
     versions = sorted(set(requests["model"]))
@@ -138,22 +152,26 @@ def captured(deployment: Deployment, since: datetime | None) -> Observed:
     return Observed(
         frame=frame,
         predictions=rows["prediction"],
-        service=_service(requests),
+        service=_service(requests, seen.left_out, seen.left_rows),
+        masked=seen.masked,
         warnings=tuple(warnings),
     )
 
 
-def _service(requests: pd.DataFrame) -> dict[str, Any]:
+def _service(requests: pd.DataFrame, left_out: int = 0, left_rows: int = 0) -> dict[str, Any]:
+    """Figures of the service; what was left out was answered, as errors are always kept."""
+    count = len(requests) + left_out
     failed = requests[requests["status"] >= 400]
     latency = requests.loc[requests["status"] < 400, "latency_ms"]
     shares = {"p50": 0.50, "p95": 0.95, "p99": 0.99} if len(latency) else {}
     messages = failed["error"].value_counts().head(MESSAGES)
     return {
-        "requests": len(requests),
-        "rows": int(requests["rows"].sum()),
+        "requests": count,
+        "rows": int(requests["rows"].sum()) + left_rows,
         "errors": len(failed),
         "server_errors": int((failed["status"] >= 500).sum()),
-        "error_rate": len(failed) / len(requests) if len(requests) else None,
+        "error_rate": len(failed) / count if count else None,
         "latency_ms": {name: float(latency.quantile(share)) for name, share in shares.items()},
-        "messages": {str(text): int(count) for text, count in messages.items()},
+        "messages": {str(text): int(times) for text, times in messages.items()},
+        **({"kept": len(requests)} if left_out else {}),
     }

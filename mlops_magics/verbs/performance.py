@@ -101,7 +101,11 @@ def _measure(
         y, said = _as_classes(y, known), _as_classes(said, known)
         target = str(training.target or "") if training else ""
         features = rows.drop(columns=list(observing.KEYS), errors="ignore")
-        scores = _scores(asked, evaluation.inputs(asked, features, target), said, notes)
+        absent = [str(c) for c in asked.columns or () if c not in features.columns]
+        if absent:
+            notes.append(f"Probabilities can't be had: {', '.join(absent)} was not kept.")
+        else:
+            scores = _scores(asked, evaluation.inputs(asked, features, target), said, notes)
     positive = training.positive if training else None
     what = (cast(Any, asked.task), y, said, scores, asked.classes, positive)
     return goals.samples.sample(*what), goals.metrics.measure(*what)

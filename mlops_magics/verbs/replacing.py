@@ -29,7 +29,7 @@ class Asked:
 
     def start(self, target: Target) -> Deployment:
         """Let the target deploy it; from then on the name leads to it."""
-        kept = targets.state.folder(self.name) / "capture.db"
+        kept = targets.state.folder(self.name) / "capture"
         started = target.deploy(
             self.package,
             name=self.name,

@@ -53,6 +53,14 @@ _FILE = """\
 # Whether deployments keep requests and answers for `monitor`.
 # capture = true
 
+# The share of requests that is kept (errors always are), and columns whose values never are.
+# capture_sample = 1.0
+# capture_mask = []
+
+# Beyond this size (MB) or age (days) the oldest captured requests are removed; 0 is no limit.
+# capture_keep_mb = 10000
+# capture_keep_days = 0
+
 # Power of one processor core (W), where the hardware does not count energy.
 # watts_per_core = 12.0
 

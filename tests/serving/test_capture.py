@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import resource
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -78,7 +79,7 @@ def test_requests_as_they_were(server: TestClient, model: Path, tmp_path: Path) 
     as_csv = server.post("/invocations", content=table, headers={"content-type": "text/csv"})
     probable = {"dataframe_records": rows[:1], "params": {"predict_method": "predict_proba"}}
     server.post("/invocations", json=probable)
-    file = tmp_path / "capture.db"
+    file = tmp_path / "capture"
     until(lambda: len(captured.read(file)) == 4)
 
     seen = captured.read(file)
@@ -93,7 +94,7 @@ def test_requests_as_they_were(server: TestClient, model: Path, tmp_path: Path) 
 
     asked = captured.features(file)
     names = list(rows[0])
-    assert list(asked.columns) == ["request_id", *names, "prediction"]
+    assert list(asked.columns) == ["request_id", "request_row", "client_key", *names, "prediction"]
     expected = pd.DataFrame(rows)
     for request, answer in ((first, first), (as_csv, as_csv)):
         part = asked[asked["request_id"] == request.headers["x-request-id"]].reset_index(drop=True)
@@ -131,7 +132,8 @@ def test_columns_that_come_and_go(writer: Capture) -> None:
     writer.put(one(columns={"y": [3]}))
     until(lambda: writer.written == 3)
     table = captured.features(writer.path)
-    assert list(table.columns) == ["request_id", "x", "prediction_input", "y", "prediction"]
+    ours = ["request_id", "request_row", "client_key"]
+    assert list(table.columns) == [*ours, "x", "prediction_input", "y", "prediction"]
     assert table["prediction"].tolist() == [1, "b", 1]
     assert table["x"].isna().tolist() == [False, False, True]
 
@@ -139,7 +141,7 @@ def test_columns_that_come_and_go(writer: Capture) -> None:
 def test_a_file_is_there_before_the_first_request(writer: Capture) -> None:
     until(lambda: writer.path.exists() and writer.path.stat().st_size > 0)
     until(lambda: captured.read(writer.path).empty)
-    assert list(captured.features(writer.path).columns) == ["request_id", "prediction"]
+    assert list(captured.features(writer.path).columns) == list(captured.OURS)
 
 
 def test_a_file_that_is_just_being_made_has_no_rows(tmp_path: Path) -> None:
@@ -196,29 +198,26 @@ def test_what_waits_is_written_at_the_end(tmp_path: Path) -> None:
     assert len(captured.read(short.path)) == 250
 
 
-def test_a_full_disk_is_said_and_passes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    real = capture._open
-
-    def small(path: Path) -> sqlite3.Connection:
-        database = real(path)
-        database.execute("PRAGMA max_page_count = 8")  # SQLite's own way to be full
-        return database
-
-    monkeypatch.setattr(capture, "_open", small)
-    kept = Capture(tmp_path / "capture.db", "credit/1")
-    kept.start()
-    for _ in range(20):
-        kept.put(one(outputs='["' + "x" * 5000 + '"]'))
-    until(lambda: kept.dropped > 0)
-    assert "full" in kept.state()["error"]
+def test_a_full_disk_is_said_and_passes(writer: Capture, caplog: pytest.LogCaptureFixture) -> None:
+    large = '["' + "x" * 50_000 + '"]'
+    for _ in range(10):
+        writer.put(one(outputs=large))
+    until(lambda: writer.written == 10)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (510_000, hard))  # for a file it is as if full
+    try:
+        writer.put(one(outputs=large))
+        until(lambda: writer.dropped == 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "File too large" in writer.state()["error"]
     assert "Predictions go on" in caplog.text
-    monkeypatch.setattr(capture, "_open", real)
-    kept.put(one())
-    until(lambda: kept.written > 0)
-    assert kept.state()["error"] == ""
-    kept.close()
+    assert len(captured.read(writer.path)) == 10  # what was half written is gone again
+    writer.put(one(request_id="after"))
+    until(lambda: writer.written == 11)
+    assert writer.state()["error"] == ""
+    assert "Capture works again; 1 requests were not captured." in caplog.text
+    assert captured.read(writer.path)["request_id"].iloc[-1] == "after"
 
 
 def test_two_writers_and_a_reader_share_a_file(tmp_path: Path) -> None:

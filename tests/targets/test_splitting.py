@@ -117,7 +117,7 @@ def test_a_shadow_answers_nobody_and_is_compared(
     client.settle(first.url)
     assert set(captured.read(Path(first.capture))["model"]) == {"credit/1"}
     apart = Path(first.capture).with_name("shadow-capture.db")
-    until(lambda: apart.exists() and set(captured.read(apart)["model"]) == {"credit/2"})
+    until(lambda: captured.exists(apart) and set(captured.read(apart)["model"]) == {"credit/2"})
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ log = logging.getLogger("mlops_magics")
 VERSION = metadata.version("mlops_magics")
 #: The parts of the project that serve, by folder; everything else stays at home.
 SERVER = {"": ("__init__", "errors", "plugins"), "flavors": (), "serving": ()}
-STAYS = ("client.py", "captured.py")
+STAYS = ("client.py", "captured.py", "captured_parts.py")
 #: How many requirements a replay may find missing before it is given up.
 MOST_TRIES = 5
 
