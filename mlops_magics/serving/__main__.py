@@ -156,7 +156,7 @@ def _serve(options: argparse.Namespace) -> int:
         if place and len(options.folders) > 1:
             own = f"{place.stem}-{model.replace('/', '-')}{place.suffix}"
             place = place.with_name(own)
-        return Capture(place, model) if place else None
+        return Capture(place, model, rules) if place else None
 
     first, *beside = opening.models(options.folders, options.runtime, options.name, capturing)
     server = Server(
