@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mlops_magics.errors import StepFailed
 
@@ -15,12 +16,18 @@ def test(package: Path, url: str) -> tuple[str, ...]:
     StepFailed
         If it does not answer, or answers differently.
     """
+    from mlops_magics.serving import manifest
+
+    return compare(url, manifest.example(package), manifest.answers(package))
+
+
+def compare(url: str, example: bytes, expected: Any) -> tuple[str, ...]:
+    """Ask a server a body and compare; without one, say that nothing was tested."""
     import httpx
 
-    from mlops_magics.serving import captured, client, manifest
+    from mlops_magics.serving import captured, client
     from mlops_magics.serving.package import comparing
 
-    example, expected = manifest.example(package), manifest.answers(package)
     if not example or expected is None:
         return ("The package has no input example, so the deployment was not smoke-tested.",)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -10,8 +11,9 @@ import pytest
 from mlops_magics.records import Package
 from mlops_magics.serving import manifest
 from mlops_magics.verbs import packaging
+from tests.containers import Engines
 from tests.serving import models
-from tests.targets import bundles
+from tests.targets import bundles, images
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +34,16 @@ def package(served: Package) -> Package:
 def bundle(served: Package, tmp_path_factory: pytest.TempPathFactory, credit_csv: Path) -> Package:
     """The same model as a graph with a runner."""
     return bundles.of(served, tmp_path_factory.mktemp("bundle"), pd.read_csv(credit_csv))
+
+
+@pytest.fixture(scope="session")
+def image(served: Package, tmp_path_factory: pytest.TempPathFactory) -> Package:
+    """The same model in an image."""
+    return images.of(served, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
+    """An engine with a store of its own."""
+    with images.engine(tmp_path_factory.mktemp("engine")) as own:
+        yield own

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,10 +15,17 @@ import pytest
 from mlops_magics import plugins
 from mlops_magics.records import Package
 from mlops_magics.serving import manifest
+from mlops_magics.serving.package.images import engines
+from mlops_magics.targets import container
+from mlops_magics.targets.container import ContainerTarget
 from mlops_magics.targets.edge.target import EdgeTarget
+from mlops_magics.targets.kubernetes.target import KubernetesTarget
 from mlops_magics.targets.local import LocalTarget
 from mlops_magics.targets.mlflow_plugins import MlflowTarget
 from mlops_magics.testing import TargetContract
+from tests.conftest import NEED_ALL
+from tests.containers import Engines
+from tests.targets import images, kube_play
 from tests.targets import plugins as mlflow_plugins
 
 
@@ -44,6 +53,53 @@ class TestEdge(TargetContract):
         return any((folder / "device" / "releases").iterdir()) or (
             (folder / "device" / "current").is_symlink()
         )
+
+
+class TestContainer(TargetContract):
+    target_class = ContainerTarget
+
+    @pytest.fixture
+    def package(self, image: Package, podman: Engines, served: Package) -> Package:
+        self.served = served
+        return image
+
+    def options(self, folder: Path) -> Mapping[str, str]:
+        return {"engine": "podman"}
+
+    def question(self, package: Package) -> tuple[bytes, Any]:
+        return super().question(self.served)
+
+    def liar(self, package: Package, folder: Path) -> Package:
+        lying = super().liar(self.served, folder)
+        return images.unproven(lying, folder.with_name("layout"), "liar:1")
+
+
+class TestKubernetes(TestContainer):
+    """The manifests, played by podman in the place of a cluster."""
+
+    target_class = KubernetesTarget  # type: ignore[assignment]
+
+    @pytest.fixture(autouse=True)
+    def cluster(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, podman: Engines) -> None:
+        if shutil.which("kubectl") is None:
+            assert not NEED_ALL, "The contract of kubernetes needs kubectl."
+            pytest.skip("needs kubectl")
+        self.calls = kube_play.install(tmp_path / "bin") / "calls.log"
+        monkeypatch.setenv("PATH", kube_play.on_path(tmp_path / "bin"))
+
+    @pytest.fixture
+    def package(self, image: Package, podman: Engines, served: Package) -> Package:
+        self.served = served
+        container.load(engines.Podman(), image)  # no registry: the node has it
+        return image
+
+    def options(self, folder: Path) -> Mapping[str, str]:
+        return {"folder": str(folder / "manifests")}
+
+    def is_left(self, folder: Path, asked: list[str]) -> bool:
+        assert asked
+        done = subprocess.run(["podman", "pod", "exists", "contract-pod-0"])
+        return done.returncode == 0
 
 
 class TestMlflow(TargetContract):
@@ -75,5 +131,10 @@ class TestMlflow(TargetContract):
 
 
 def test_every_registered_target_is_tested_here() -> None:
-    tested = {kind.target_class for kind in TargetContract.__subclasses__()}
+    tested = {kind.target_class for kind in _all(TargetContract)}
     assert {plugins.load("target", n) for n in plugins.names("target")} <= tested
+
+
+def _all(kind: type[TargetContract]) -> list[type[TargetContract]]:
+    below = kind.__subclasses__()
+    return below + [found for each in below for found in _all(each)]

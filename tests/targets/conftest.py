@@ -15,8 +15,9 @@ from mlops_magics.records import Package
 from mlops_magics.serving import manifest
 from mlops_magics.targets import state
 from mlops_magics.verbs import packaging
+from tests.containers import Engines
 from tests.serving import models
-from tests.targets import bundles
+from tests.targets import bundles, images
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +90,19 @@ def unruly(package: Package, tmp_path: Path) -> Callable[[str], Package]:
 def bundle(package: Package, tmp_path_factory: pytest.TempPathFactory, credit_csv: Path) -> Package:
     """The same model as a graph with a runner."""
     return bundles.of(package, tmp_path_factory.mktemp("bundle"), pd.read_csv(credit_csv))
+
+
+@pytest.fixture(scope="session")
+def image(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Package:
+    """The same model in an image."""
+    return images.of(package, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
+    """An engine with a store of its own."""
+    with images.engine(tmp_path_factory.mktemp("engine")) as own:
+        yield own
 
 
 @pytest.fixture(autouse=True)
