@@ -44,7 +44,9 @@ class Package(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment(Record):
-    """An endpoint. ``status``: ``up``, ``down`` or ``stopped``.
+    """An endpoint. ``status``: ``up``, ``down``, ``stopped`` or ``written``.
+
+    ``written``: its manifests are there, and no cluster took them; the `reason` says why.
 
     Attributes
     ----------
