@@ -117,7 +117,7 @@ class Registry:
         asks = f"auth:\n  htpasswd: {{realm: tests, path: {users}}}\n" if users else ""
         (folder / "config.yml").write_text(
             f"version: 0.1\nlog: {{level: warn}}\nhttp: {{addr: '{self.name}'}}\n{asks}"
-            f"storage: {{filesystem: {{rootdirectory: {folder}/data}}, delete: {{enabled: true}}}}\n"
+            f"storage: {{filesystem: {{rootdirectory: {folder}/data}}}}\n"
         )
         with open(folder / "registry.log", "ab") as log:
             self.process = subprocess.Popen(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from mlops_magics.doors.views import graphs, used
+from mlops_magics.doors.views import graphs, layers, used
 from mlops_magics.doors.views.card import (
     Bars,
     Card,
@@ -162,9 +162,12 @@ def package(record: Package) -> Card:
         "path": record.path,
         "size": size(record.size),
         "content": short(record.digest),
-        "files": len(record.files),
+        **({"files": len(record.files)} if record.files else {}),
+        **({"tag": record.tag} if record.tag else {}),
+        **({"pushed": record.pushed} if record.pushed else {}),
         "replayed": "on the input example, same answers" if record.replayed else "not replayed",
         **graphs.facts(record.measured),
+        **layers.facts(record),
     }
     return Card(
         "Package",
@@ -172,7 +175,7 @@ def package(record: Package) -> Card:
         Status("replayed", "good") if record.replayed else Status("not replayed", "warn"),
         "",
         facts,
-        graphs.tables(record.measured),
+        (*graphs.tables(record.measured), *layers.tables(record)),
         record.warnings,
         f"run {record.run_id}",
     )
