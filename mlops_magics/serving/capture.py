@@ -112,6 +112,7 @@ class Capture:
         self._unsettled = 0  # waiting, or in the batch that is being written
         self._left = _NONE
         self._compaction = Compaction(self.path)
+        self._tidied = -PRUNING
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
@@ -185,17 +186,16 @@ class Capture:
         facts = {"model": self.model, "names": self.names, "masked": self.rules.mask}
         writer = Writer(self.path, journal.header(facts), self.rules.keep_mb)
         self._attempt(writer.open)  # so that a reader finds it before the first request
-        looked = -PRUNING
         while True:
-            if writer.filled or time.monotonic() - looked > PRUNING:
-                looked, writer.filled = time.monotonic(), 0
-                self._attempt(self._tidy)
+            self._attempt(partial(self._tidy, writer))
             if not self._closing:
                 self._wake.wait(INTERVAL)
             self._wake.clear()
             while batch := self._take():
                 if not self._attempt(partial(self._write, writer, batch), len(batch)):
                     break  # and try again after the interval, with what came meanwhile
+                if writer.filled:
+                    self._attempt(partial(self._tidy, writer))
             if self._left is not _NONE:
                 self._attempt(partial(self._tell_left, writer))
             if self._closing and not self._waiting:
@@ -262,7 +262,10 @@ class Capture:
                 self._left = requests + more[0], rows + more[1], max(newest, more[2])
             raise
 
-    def _tidy(self) -> None:
+    def _tidy(self, writer: Writer) -> None:
+        if not writer.filled and time.monotonic() - self._tidied < PRUNING:
+            return
+        writer.filled, self._tidied = 0, time.monotonic()
         self.removed += capture_folder.prune(self.path, self.rules.keep_mb, self.rules.keep_days)
         self._compaction.start()
 

@@ -129,7 +129,10 @@ class _Rows:
         """Add what was predicted for a request."""
         if request.columns is None or request.outputs is None:
             return
-        filled, count = len(self.times), len(request.outputs)
+        filled, said = len(self.times), request.outputs
+        count = len(next(iter(request.columns.values()), said))
+        if not isinstance(said, list) or len(said) != count:
+            said = [None] * count  # a model that does not answer row by row
         for name, values in request.columns.items():
             column = self.table.setdefault(f"{name}_input" if name in OURS else name, [])
             column.extend([None] * (filled - len(column)))  # a column that came later
@@ -137,7 +140,7 @@ class _Rows:
         self.ours["request_id"] += [request.request_id] * count
         self.ours["request_row"] += range(count)
         self.ours["client_key"] += [request.client_key] * count
-        self.ours["prediction"] += request.outputs
+        self.ours["prediction"] += said
         self.times += [request.time] * count
 
     def frame(self) -> pd.DataFrame:

@@ -32,7 +32,7 @@ class Request(NamedTuple):
     rows: int
     error: str
     columns: dict[str, list[Any]] | None
-    outputs: list[Any] | None
+    outputs: Any | None
 
 
 class Scan:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import resource
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -20,36 +18,10 @@ from mlops_magics import flavors
 from mlops_magics.errors import BadData
 from mlops_magics.serving import capture, captured
 from mlops_magics.serving.app import Server
-from mlops_magics.serving.capture import Capture, Captured
+from mlops_magics.serving.capture import Capture
 from mlops_magics.serving.service import Service
 from tests.serving import models
-
-numbers = itertools.count()
-
-
-def one(**changes: Any) -> Captured:
-    """A request for one row."""
-    facts: dict[str, Any] = {
-        "request_id": f"r{next(numbers)}",
-        "time": time.time_ns() // 1000,
-        "status": 200,
-        "latency_ms": 1.5,
-        "client_id": "",
-        "rows": 1,
-        "error": "",
-        "columns": {"x": [1.0]},
-        "outputs": "[1]",
-        "size": 500,
-    }
-    return Captured(**{**facts, **changes})
-
-
-def until(condition: Callable[[], bool]) -> None:
-    for _ in range(400):
-        if condition():
-            return
-        time.sleep(0.025)
-    raise AssertionError("it did not happen within 10 s")
+from tests.serving.captures import one, until
 
 
 @pytest.fixture
@@ -136,6 +108,16 @@ def test_columns_that_come_and_go(writer: Capture) -> None:
     assert list(table.columns) == [*ours, "x", "prediction_input", "y", "prediction"]
     assert table["prediction"].tolist() == [1, "b", 1]
     assert table["x"].isna().tolist() == [False, False, True]
+
+
+def test_a_model_that_does_not_answer_row_by_row(writer: Capture) -> None:
+    writer.put(one(columns={"x": [1, 2]}, outputs="[7]", rows=2))
+    writer.put(one(columns={"x": [3]}, outputs="0.5"))
+    writer.put(one(columns={"x": [4]}, outputs="[8]"))
+    until(lambda: writer.written == 3)
+    table = captured.features(writer.path)
+    assert table["x"].tolist() == [1, 2, 3, 4]
+    assert table["prediction"].isna().tolist() == [True, True, True, False]
 
 
 def test_a_file_is_there_before_the_first_request(writer: Capture) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from mlops_magics import store, targets
 from mlops_magics.errors import BadData, BadGoal, UnknownName, WrongUsage
 from mlops_magics.records import Dataset, Deployment, Monitoring
 from mlops_magics.serving.capture import Capture, Captured
+from mlops_magics.serving.capture_rules import Rules
 from mlops_magics.verbs import labelling, observing
 
 COLUMNS = ["Seniority", "Time", "Age", "Amount", "Price"]
@@ -62,13 +63,15 @@ def send(project: Path) -> Send:
         rows_a_request: int = 1,
         latency_ms: float = 5.0,
         name: str = "credit",
+        keys: Sequence[str] = (),
+        rules: Rules | None = None,
     ) -> None:
-        file = targets.state.folder(name) / "capture.db"
-        capture = Capture(file, model)
+        file = targets.state.folder(name) / "capture"
+        capture = Capture(file, model, rules)
         capture.start()
         moment = int((datetime.now(UTC) - age).timestamp() * 1e6)
         parts = [None] if frame is None else range(0, len(frame), rows_a_request)
-        for at in parts:
+        for number, at in enumerate(parts):
             part = None if frame is None or at is None else frame.iloc[at : at + rows_a_request]
             said = [] if at is None else (predictions or [])[at : at + rows_a_request]
             capture.put(
@@ -83,6 +86,7 @@ def send(project: Path) -> Send:
                     columns=part,
                     outputs=json.dumps(said) if part is not None else "",
                     size=1,
+                    client_key=keys[number] if keys else "",
                 )
             )
         capture.close()
@@ -242,10 +246,80 @@ def _of_requests(unseen: pd.DataFrame) -> pd.DataFrame:
     """Labels by request, as a client keeps them who noted the ids of the answers."""
     from mlops_magics.serving import captured
 
-    rows = captured.features(targets.state.folder("credit") / "capture.db")
+    rows = captured.features(targets.state.folder("credit") / "capture")
     return pd.DataFrame({"request_id": rows["request_id"], "paid": unseen["Status"]}).sample(
         frac=1, random_state=0
     )
+
+
+def test_labels_by_the_clients_own_key(unseen: pd.DataFrame, send: Send) -> None:
+    part = unseen.head(60)
+    said = answers(part)
+    send(part[COLUMNS], said, keys=[f"order {i}" for i in range(60)])
+    send(part[COLUMNS].head(5), said[:5])  # without a key
+    labels = pd.DataFrame({"order": [f"order {i}" for i in range(60)], "paid": part["Status"]})
+    expected = pytest.approx(accuracy_score(part["Status"], said))
+    for given, on in (
+        (labels, "order"),
+        (labels.rename(columns={"order": "client_key"}), "client_key"),
+        (labels.rename(columns={"order": "client_key"}), ""),
+    ):
+        record = mlops.monitor("credit", labels=given.sample(frac=1, random_state=0), on=on)
+        assert record.performance["rows"] == 60
+        assert record.performance["coverage"] == pytest.approx(60 / 65)
+        assert record.performance["metrics"]["accuracy"] == expected
+    assert "client_key" not in {f["name"] for f in record.features}
+
+
+def test_labels_of_the_rows_of_a_request(unseen: pd.DataFrame, send: Send) -> None:
+    part = unseen.head(60)
+    said = answers(part)
+    send(part[COLUMNS], said, rows_a_request=20, keys=["a", "b", "c"])
+    labels = pd.DataFrame(
+        {
+            "batch": [key for key in "abc" for _ in range(20)],
+            "request_row": [*range(20)] * 3,
+            "paid": part["Status"],
+        }
+    ).sample(frac=1, random_state=0)
+    record = mlops.monitor("credit", labels=labels, on="batch")
+    assert record.performance["rows"] == 60
+    assert record.performance["metrics"]["accuracy"] == pytest.approx(
+        accuracy_score(part["Status"], said)
+    )
+    with pytest.raises(BadData, match=r"so a client_key names no single row.*request_row"):
+        mlops.monitor("credit", labels=labels.drop(columns="request_row"), on="batch")
+
+
+def test_what_is_masked_is_not_judged(unseen: pd.DataFrame, send: Send) -> None:
+    send(unseen[COLUMNS], answers(unseen), rules=Rules(mask=("Price",)))
+    labels = _of_requests(unseen)
+    thresholds = "drift(Price) <= 0.2\nmissing(Price) <= 10%\ndrift(Age) <= 0.2"
+    record = mlops.monitor("credit", labels=labels, thresholds=thresholds)
+    price = next(f for f in record.features if f["name"] == "Price")
+    assert (price["drifted"], price["level"]) == (False, "not judged")
+    assert price["reason"] == "Its values are masked in what was captured."
+    assert not any("Price" in finding for finding in record.quality)
+    assert [g.passed for g in record.goals] == [False, False, True]
+    assert all("masked in what was captured" in g.reason for g in record.goals[:2])
+    warnings = " ".join(record.warnings)
+    assert "Masked in what was captured, and not judged: Price." in warnings
+    assert "Probabilities can't be had: Price was not kept." in warnings
+    assert "accuracy" in record.performance["metrics"]
+
+
+def test_a_sample_stands_for_all_requests(unseen: pd.DataFrame, send: Send) -> None:
+    frame = pd.concat([unseen[COLUMNS]] * 2, ignore_index=True)
+    send(frame, answers(frame), rules=Rules(sample=0.25))
+    send(None, status=500, error="x", rules=Rules(sample=0.25))
+    record = mlops.monitor("credit")
+    count = len(frame) + 1
+    assert (record.service["requests"], record.service["rows"]) == (count, len(frame))
+    assert record.service["errors"] == 1
+    assert record.service["error_rate"] == pytest.approx(1 / count)
+    assert record.service["kept"] == record.rows + 1
+    assert 0.15 * count < record.rows < 0.35 * count
+    assert f"Of {count:,} requests" in record.warnings[0]
 
 
 def test_labels_that_cannot_be_joined_say_what_is_needed(unseen: pd.DataFrame, send: Send) -> None:
@@ -328,9 +402,8 @@ def test_a_deployment_that_keeps_nothing_says_so(data: Dataset, send: Send) -> N
 
 def test_a_capture_that_is_none_is_refused(data: Dataset, send: Send) -> None:
     send(None, status=200)
-    Path(targets.state.find("credit").capture).write_bytes(b"no database at all, but long enough")
-    for aside in targets.state.folder("credit").glob("capture.db-*"):
-        aside.unlink()
+    place = Path(targets.state.find("credit").capture)
+    place.with_suffix(".db").write_bytes(b"no database at all, but long enough")
     with pytest.raises(BadData, match="can't be read as a capture"):
         mlops.monitor("credit")
 

@@ -68,7 +68,9 @@ Options (`python -m mlops_magics.serving --help` has them all):
 | `FOLDER FOLDER…` | several packages behind one server |
 | `--runtime onnx`, `native` | by what the model answers; the fastest exact way without it |
 | `--tls-cert FILE --tls-key FILE` | HTTPS |
-| `--capture FOLDER` | keep requests and answers |
+| `--capture FOLDER` | keep requests and answers, and clients' keys for labels (`x-mlops-key`) |
+| `--capture-sample 0.1`, `--capture-mask COLUMN` | ... a share of them, without what is private |
+| `--capture-keep-mb N`, `--capture-keep-days N` | ... until it is too much, or too old |
 | `--log-format json` | a line of JSON for each request |
 
 Beyond this machine the server asks for the token in `MLOPS_SERVING_TOKEN`, or to be told `--open`.
