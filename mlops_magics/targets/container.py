@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mlops_magics import records
+from mlops_magics import records, settings
 from mlops_magics.errors import StepFailed, UnknownName, WrongUsage
 from mlops_magics.records import Deployment, Package
+from mlops_magics.serving.capture_rules import Rules
 from mlops_magics.serving.package.images import engines, layouts
 from mlops_magics.targets import ports, serverside
 from mlops_magics.targets.base import NONE, Target
@@ -186,7 +187,8 @@ def _mounted(capture: Path | None) -> list[str]:
 
 
 def _command(name: str, capture: Path | None, served: list[str]) -> list[str]:
-    keep = ["--capture", f"{CAPTURE}/{capture.name}"] if capture else []
+    kept = Rules.of(settings.load()).arguments()
+    keep = ["--capture", f"{CAPTURE}/{capture.name}", *kept] if capture else []
     where = ["--host", "0.0.0.0", "--port", str(PORT), "--open"]  # noqa: S104  # inside of it
     return ["python", "-m", "mlops_magics.serving", ".", *where, "--name", name, *keep, *served]
 

@@ -268,6 +268,18 @@ def test_without_capture(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not (settings.load().state / "deployments" / "credit" / "capture").exists()
 
 
+def test_what_settings_mask_is_masked(
+    model: Any, names: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLOPS_CAPTURE_MASK", "Age")
+    deployed = mlops.deploy("credit")
+    mlops.predict("credit", names["X_test"].head(3))
+    seen = captured.look(Path(deployed.capture))
+    assert seen.masked == ("Age",)
+    assert len(seen.rows) == 3
+    assert {"Age", "Price"} & set(seen.rows) == {"Price"}
+
+
 def test_a_package_of_another_kind(model: Any, tmp_path: Path) -> None:
     record = mlops.package("credit", output=str(tmp_path / "mine"))
     made = dataclasses.replace(record, kind="image")
