@@ -44,7 +44,7 @@ def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def both(proven: Path, prices: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    place = tmp_path_factory.mktemp("kept") / "capture.db"
+    place = tmp_path_factory.mktemp("kept") / "capture"
     with serving(proven, str(prices), "--name", "lending", "--capture", str(place)) as running:
         running.capture = place  # type: ignore[attr-defined]
         yield running
@@ -121,9 +121,9 @@ def test_what_is_said_of_both(both: Running, proven: Path, prices: Path) -> None
 
 def test_each_has_a_capture_of_its_own(both: Running, prices: Path) -> None:
     place: Path = both.capture  # type: ignore[attr-defined]
-    own = place.with_name("capture-prices-7.db")
+    own = place.with_name("capture-prices-7")
     post(both, "/models/prices/invocations", manifest.example(prices))
-    until(lambda: own.exists() and len(captured.features(own)) > 0)
+    until(lambda: own.is_dir() and len(captured.features(own)) > 0)
     assert "size" in captured.features(own)
 
 
