@@ -110,6 +110,8 @@ def example(name: str, hint: Any) -> Any:
     if name == "events":
         keys = ("at", "verb", "status", "actor", "model", "summary", "run_id")
         return (dict.fromkeys(keys, HOSTILE),)
+    if name == "layers":
+        return ({"what": HOSTILE, "digest": HOSTILE, "size": 1, "unpacked": 2},)
     if name == "models":
         return ({"name": HOSTILE, "version": 1, "aliases": [HOSTILE], "verdict": True},)
     if name == "curves":

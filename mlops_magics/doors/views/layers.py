@@ -11,7 +11,7 @@ from mlops_magics.records import Package
 def facts(record: Package) -> dict[str, Any]:
     """What it stands on, and for which machines; nothing for a package that is no image."""
     about = record.measured
-    if record.kind != "image":
+    if "base_from" not in about:
         return {}
     return {"base": f"{about['base']}, from {about['base_from']}", "platform": about["platform"]}
 
