@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -36,7 +37,8 @@ RECIPE = [
     '--customize-hook=find "$1"/usr/lib/python3* -name __pycache__ -prune -exec rm -rf {} +',
     "bookworm",
 ]
-#: What lets an engine run where there is neither systemd nor every right of root.
+#: What lets an engine run where there is neither systemd nor every right of root; its locks are
+#: files, as those in memory would be shared by all stores, and each new store resets them.
 CONF = """\
 [containers]
 default_ulimits = ["nofile=20000:20000","nproc=4096:4096"]
@@ -44,6 +46,7 @@ default_ulimits = ["nofile=20000:20000","nproc=4096:4096"]
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
+lock_type = "file"
 """
 
 
@@ -79,8 +82,10 @@ class Engines:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        # What starts a container again refuses a path of more than 50 characters here.
+        self.short = tempfile.mkdtemp(prefix="engine-")
         storage = f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/graph"\n'
-        (folder / "storage.conf").write_text(storage + f'runroot = "{folder}/run"\n')
+        (folder / "storage.conf").write_text(storage + f'runroot = "{self.short}"\n')
         (folder / "containers.conf").write_text(CONF + f'tmp_dir = "{folder}/tmp"\n')
         self.environment = {
             "CONTAINERS_CONF": str(folder / "containers.conf"),
@@ -103,7 +108,8 @@ class Engines:
         """End every container and remove the store."""
         self.run("podman", "rm", "--all", "--force", "--time", "0", check=False)
         self.run("podman", "rmi", "--all", "--force", check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for path in (self.folder, self.short):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 class Registry:

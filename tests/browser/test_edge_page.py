@@ -105,7 +105,8 @@ def address(site: Path) -> Iterator[str]:
     process.wait()
 
 
-@pytest.fixture(scope="session")
+# Of the module and not of the session: while it is open, this thread has a running event loop.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 

@@ -116,7 +116,10 @@ class Docker(Engine):
     name = "docker"
 
 
-_CLOSED = ("run", "--rm", "--read-only", "--network", "none", "--cap-drop", "all")
+#: A container that says a word and ends has no health, and podman's timers need systemd.
+_CLOSED = (
+    "run", "--rm", "--read-only", "--network", "none", "--cap-drop", "all", "--no-healthcheck"
+)  # fmt: skip
 _WITHOUT = "Mend it, choose another --engine, or build with --engine none."
 ENGINES: dict[str, type[Engine]] = {e.name: e for e in (Podman, Buildah, Docker)}
 
