@@ -108,6 +108,7 @@ class Engines:
         """End every container and remove the store."""
         self.run("podman", "rm", "--all", "--force", "--time", "0", check=False)
         self.run("podman", "rmi", "--all", "--force", check=False)
+        self.run("umount", f"{self.folder}/graph/overlay", check=False)  # which podman leaves
         for path in (self.folder, self.short):
             shutil.rmtree(path, ignore_errors=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 import mlops_magics as mlops
 from mlops_magics import store
 from mlops_magics.doors import cli
+from mlops_magics.serving import captured
+from tests import containers
+from tests.targets import images
 
 
 @pytest.mark.slow
@@ -114,3 +118,35 @@ def test_verdicts_are_told_as_they_are(project: Path) -> None:
     card = Path("credit.card.html").read_text()
     assert "Retail credit, model desk" in card
     assert "not recorded" in card
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_deployment_is_told_as_it_is(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    containers.need_programs("podman", "runc", "mmdebstrap")
+    notebook = Path(__file__).parents[1] / "example_notebooks" / "04_deploy.ipynb"
+    params = {"engine": "podman", "base": str(containers.base_tar())}
+    with images.engine(tmp_path_factory.mktemp("example")):
+        done = mlops.execute(str(notebook), output="deploy.ipynb", params=params)
+        assert done.status == "finished", done.failed_cell
+    assert mlops.verify("deploy.ipynb").intact
+    cells = json.loads(Path("deploy.ipynb").read_text())["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    said = "\n".join(
+        "".join(output.get("text", "") or output.get("data", {}).get("text/plain", ""))
+        for output in outputs
+    )
+    assert re.search(r"[\d,]{4,} requests, 0 without an answer", said)
+    assert "canary credit/2 gets 20% of the requests" in said
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert store.versions.resolve("credit@champion").number == 1  # it was rolled back
+    by_name = {found.name: found for found in mlops.status().deployments}
+    assert {name: one.status for name, one in by_name.items()} == {
+        "credit": "stopped",
+        "credit-box": "stopped",
+    }
+    kept = captured.read(Path(by_name["credit"].capture))
+    assert set(kept["model"]) == {"credit/1", "credit/2"}
+    assert (kept["status"] == 200).all()

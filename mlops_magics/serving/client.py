@@ -10,19 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pandas as pd
 
 from mlops_magics.serving.parameters import METHOD
-from mlops_magics.serving.routing import MODEL_HEADER
+from mlops_magics.serving.served import MODEL_HEADER
 
 
 @dataclass(frozen=True)
 class Reply:
     """What a server answered; `content` is its JSON, or a text where it is none.
 
-    `model` is the version that answered, where that was not the deployed one.
+    `model` is the version that answered, where it says so.
     """
 
     status: int
@@ -81,7 +82,7 @@ def ask(url: str, body: bytes, *, client_id: str = "", timeout: float = 60.0) ->
     except ValueError:
         content = answer.text
     request_id, model = (answer.headers.get(n, "") for n in ("x-request-id", MODEL_HEADER))
-    return Reply(answer.status_code, content, request_id, took, model)
+    return Reply(answer.status_code, content, request_id, took, unquote(model))
 
 
 def settle(url: str, patience: float = 2.0) -> None:

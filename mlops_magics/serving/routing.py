@@ -25,8 +25,6 @@ log = logging.getLogger("mlops_magics.serving")
 
 #: Asked for the figures of both versions, on the server's own port only.
 PATH = "/beside"
-#: Says in an answer of the canary which version gave it.
-MODEL_HEADER = "x-mlops-model"
 #: Larger bodies are answered here.
 MOST_BODY = 1 << 20
 #: Seconds in which a body must have come for it to be handed on.
@@ -60,15 +58,12 @@ class Route:
         Of the requests; 0.1 for each tenth.
     port : int
         Of the second server.
-    model : str
-        The version that it serves.
     """
 
     id: str
     kind: str
     share: float
     port: int
-    model: str = ""
 
     @classmethod
     def read(cls, file: Path) -> Route | None:
@@ -178,7 +173,6 @@ class Routing:
         if reply.status == 200:
             side.answered(time.perf_counter() - started, reply.body)
             headers = [h for h in reply.headers if h[0] not in _REPLY_HOP]
-            headers.append((MODEL_HEADER.encode(), route.model.encode()))
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": reply.body})
             return

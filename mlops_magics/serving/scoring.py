@@ -15,7 +15,7 @@ from mlops_magics.serving import inference, service, tracing
 from mlops_magics.serving.batching import Work
 from mlops_magics.serving.guard import Receive, Scope, Send
 from mlops_magics.serving.refusals import Refusal, SlowBody, TooLarge
-from mlops_magics.serving.served import Request, Served
+from mlops_magics.serving.served import MODEL_HEADER, Request, Served
 from mlops_magics.serving.service import Answer, Steps
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class Scoring:
         told = {
             "content-type": "application/json",
             "x-request-id": request_id,
+            MODEL_HEADER: self.served.ref_header,
             "traceparent": trace.header,
             "content-length": str(len(answer.body)),
             **answer.headers,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from mlops_magics.serving import bodies, logs, runtimes
 from mlops_magics.serving.batching import Batching
@@ -15,6 +16,9 @@ from mlops_magics.serving.metrics import Model
 from mlops_magics.serving.service import Service
 from mlops_magics.serving.tracing import Trace
 from mlops_magics.serving.worker import Worker
+
+#: Says in an answer which version gave it.
+MODEL_HEADER = "x-mlops-model"
 
 
 @dataclass(slots=True)
@@ -84,6 +88,8 @@ class Served:
         self.draining = draining
         self.ref = str(about.get("model", ""))
         self.name, _, self.version = self.ref.rpartition("/")
+        #: The same in the head of each answer.
+        self.ref_header = quote(self.ref, safe="/")
         #: A deployment is asked by its own name or by its model's.
         self.names = {self.name, str(about.get("name") or self.name)}
         self.worker = Worker(Batching(service, batching).answers, most_waiting, timeout)

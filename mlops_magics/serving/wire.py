@@ -200,7 +200,7 @@ class Wire(Connection):
             if given is None
             else tracing.of([given.decode("latin-1")], request_id)
         )
-        self._write(status, request_id, trace, body)
+        self._write(status, request_id, trace, served.ref_header, body)
         client = _said(pending, CLIENT)
         if not client and served.logs_requests and self.client:
             client = self.client[0]
@@ -227,18 +227,21 @@ class Wire(Connection):
             )
         )
 
-    def _write(self, status: int, request_id: str, trace: tracing.Trace, body: bytes) -> None:
+    def _write(
+        self, status: int, request_id: str, trace: tracing.Trace, model: str, body: bytes
+    ) -> None:
         self._pending = None
         if self.transport.is_closing():
             return
         self.transport.write(
             b"%b%bcontent-type: application/json\r\nx-request-id: %b\r\n"
-            b"traceparent: %b\r\ncontent-length: %d\r\n\r\n%b"
+            b"traceparent: %b\r\nx-mlops-model: %b\r\ncontent-length: %d\r\n\r\n%b"
             % (
                 STATUS_LINE[status],
                 self._dated(),
                 request_id.encode(),
                 trace.header.encode(),
+                model.encode(),
                 len(body),
                 body,
             )

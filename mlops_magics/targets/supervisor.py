@@ -179,7 +179,6 @@ class Supervisor:
 
     def _compare(self, beside: Beside, hand: Hand, deployed: Hand) -> None:
         route = {"id": beside.id, "kind": beside.kind, "share": beside.share, "port": hand.port}
-        route["model"] = hand.server.model
         self._route(route)
         self.report.beside.update(id=beside.id, status="on")
         said = deployed.figures("/beside") if deployed.state == "ready" else None

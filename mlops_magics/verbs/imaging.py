@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops_magics.errors import MlopsError
 from mlops_magics.records import Package
 
 if TYPE_CHECKING:
@@ -77,6 +78,41 @@ def image(folder: Package, place: Path, wanted: Wanted, current: Step) -> Packag
         **({"pushed": record.pushed} if record.pushed else {}),
     }
     return replace(record, run_id=current.run_id)
+
+
+def found(place: Path) -> Package:
+    """The record of an image that lies in a folder, whole.
+
+    Raises
+    ------
+    BadData, NotIntact
+        If there is none, or it was changed.
+    """
+    from mlops_magics.serving.package.images import building, engines, layouts
+
+    image = layouts.read(place)
+    return Package(
+        model=image.said.get(building.MODEL, ""),
+        kind="image",
+        path=str(place),
+        digest=image.digest,
+        size=image.size,
+        tag=image.tag,
+        replayed=image.architecture == engines.here(),  # else nothing could run it here
+    )
+
+
+def is_current(place: Path, model_digest: str) -> bool:
+    """Whether a folder holds an intact image of that model, with this server, for this machine."""
+    from mlops_magics.serving.package import assembling
+    from mlops_magics.serving.package.images import building, engines, layouts
+
+    try:
+        image = layouts.read(place)
+    except MlopsError:
+        return False
+    told = (image.said.get(building.DIGEST), image.said.get(building.SERVER), image.architecture)
+    return told == (model_digest, assembling.VERSION, engines.here())
 
 
 def _record(

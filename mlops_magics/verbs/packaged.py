@@ -9,7 +9,7 @@ from typing import Any
 from mlops_magics import store
 from mlops_magics.errors import WrongUsage
 from mlops_magics.records import Deployment, Package
-from mlops_magics.verbs import packaging
+from mlops_magics.verbs import imaging, packaging
 
 log = logging.getLogger("mlops_magics")
 
@@ -39,7 +39,7 @@ def of(model: Any, kind: str) -> Package:
     if isinstance(model, Package):
         if model.kind != kind:
             raise _other(model.path, model.kind, kind, model.model)
-        return model if kind == "image" else at(Path(model.path), kind)
+        return at(Path(model.path), kind)
     if isinstance(model, Path) or (isinstance(model, str) and _is_package(Path(model))):
         return at(Path(model).expanduser().absolute(), kind)
     version = store.versions.resolve(packaging.reference(model))
@@ -62,6 +62,11 @@ def at(place: Path, kind: str = "folder") -> Package:
     """
     from mlops_magics.serving import manifest
 
+    if _is_image(place):
+        image = imaging.found(place)
+        if kind != "image":
+            raise _other(place, "image", kind, image.model)
+        return image
     made = manifest.checked(place)
     found = "folder" if (place / manifest.MODEL).is_dir() else "onnx"
     if found != kind:
@@ -73,9 +78,7 @@ def at(place: Path, kind: str = "folder") -> Package:
 def name(model: Any) -> str:
     """The name of the model of a version in any form; nothing is packaged for it."""
     if isinstance(model, Path) or (isinstance(model, str) and _is_package(Path(model))):
-        from mlops_magics.serving import manifest
-
-        return manifest.read(Path(model).expanduser()).model.rpartition("/")[0]
+        return _named(Path(model).expanduser()).rpartition("/")[0]
     if isinstance(model, Package):
         return model.model.rpartition("/")[0]
     return store.versions.resolve(packaging.reference(model)).name
@@ -83,7 +86,9 @@ def name(model: Any) -> str:
 
 def former(deployment: Deployment, kind: str) -> Package:
     """The package that a deployment was made from."""
-    return of(deployment.model, kind) if kind == "image" else at(Path(deployment.package), kind)
+    place = Path(deployment.package)
+    gone = kind == "image" and not _is_image(place)
+    return of(deployment.model, kind) if gone else at(place, kind)
 
 
 def trained(package: Package) -> str:
@@ -98,17 +103,30 @@ def trained(package: Package) -> str:
 def _is_package(place: Path) -> bool:
     from mlops_magics.serving import manifest
 
-    return (place.expanduser() / manifest.FILE).is_file()
+    return _is_image(place) or (place.expanduser() / manifest.FILE).is_file()
+
+
+def _is_image(place: Path) -> bool:
+    return (place.expanduser() / "oci-layout").is_file()
+
+
+def _named(place: Path) -> str:
+    """The version that is in a package."""
+    from mlops_magics.serving import manifest
+
+    return imaging.found(place).model if _is_image(place) else manifest.read(place).model
 
 
 def _is_current(place: Path, digest: str, kind: str) -> bool:
-    """Whether it is there already; for an image whoever makes it looks."""
+    """Whether it is there already, as it would be made now and here."""
     from mlops_magics.serving import manifest
     from mlops_magics.serving.package import assembling
 
     if kind == "folder":
         return assembling.is_current(place, digest)
-    if kind != "onnx" or not _is_package(place):
+    if kind == "image":
+        return _is_image(place) and imaging.is_current(place, digest)
+    if not _is_package(place):
         return False
     made = manifest.checked(place)
     # In eight bits it answers otherwise, which must be asked for.

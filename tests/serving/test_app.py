@@ -45,6 +45,7 @@ def test_each_answer_has_an_id_of_its_own(model: Path, ours: TestClient) -> None
     assert len(ids) == 3
     refused = ours.post("/invocations", json={})
     assert refused.json()["request_id"] == refused.headers["x-request-id"]
+    assert refused.headers["x-mlops-model"] == "credit/1"
 
 
 def test_a_body_that_is_too_large(model: Path) -> None:

@@ -72,7 +72,7 @@ class Front:
         self.client = httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{PORT}")
 
     def route(self, port: int, kind: str = "canary", share: float = 1.0, of: str = "a") -> None:
-        content = {"id": of, "kind": kind, "share": share, "port": port, "model": "c/2"}
+        content = {"id": of, "kind": kind, "share": share, "port": port}
         self.file.write_text(json.dumps(content))
         self.routing.look()
 
@@ -108,7 +108,6 @@ def test_what_is_handed_on(front: Front) -> None:
             for path in ("/invocations", "/models/credit/invocations", "/v2/models/c/infer"):
                 reply = await front.ask(path, traceparent="t", authorization="Bearer x")
                 assert (reply.json(), reply.headers["x-from"]) == (THEIRS, "theirs")
-                assert reply.headers["x-mlops-model"] == "c/2"
             assert b"POST /v2/models/c/infer HTTP/1.1\r\n" in heads[-1]
             assert b"authorization: Bearer x\r\n" in heads[-1]
             assert b"traceparent: t\r\n" in heads[-1]

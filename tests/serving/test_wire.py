@@ -159,6 +159,7 @@ def test_every_request_is_told_captured_and_counted(server: Running, row: dict[s
     assert first["traceparent"][36:52] != parent[36:52]
     assert second["traceparent"][3:35] == second["x-request-id"]
     assert first["content-type"] == JSON
+    assert first["x-mlops-model"] == "credit/1"
     assert "date" in first
     place: Path = server.capture  # type: ignore[attr-defined]
     until(lambda: (captured.read(place)["client_id"] == "me").sum() == 2)

@@ -11,7 +11,8 @@ import pytest
 import mlops_magics as mlops
 from mlops_magics import settings, store
 from mlops_magics.doors import cli
-from mlops_magics.errors import WrongUsage
+from mlops_magics.errors import BadData, NotIntact, WrongUsage
+from mlops_magics.verbs import imaging, packaged
 from tests import containers
 
 
@@ -56,6 +57,32 @@ def test_what_would_be_in_it_and_then_what_is(
     assert kept["bomFormat"] == "CycloneDX"
     run = store.runs.get(record["run_id"])
     assert run.data.tags["mlops.package.digest"] == outline.digest
+    it_is_found_again(trained, Path(record["path"]), outline.digest, outline.size)
+
+
+def it_is_found_again(model: str, place: Path, digest: str, size: int) -> None:
+    """What a target takes is the image that is there, on the base that was chosen for it."""
+    for asked in (model, place, str(place)):
+        again = packaged.of(asked, "image")
+        assert (again.model, again.path, again.tag) == ("credit/1", str(place), "credit:1")
+        assert (again.digest, again.size, again.replayed) == (digest, size, True)
+    assert packaged.name(place) == "credit"
+    with pytest.raises(WrongUsage, match="is an image, and the target takes a folder"):
+        mlops.deploy(place)
+    digest_of_model = store.versions.resolve(model).digest
+    assert imaging.is_current(place, digest_of_model)
+    assert not imaging.is_current(place, "sha256:another")
+    layer = max((place / "blobs" / "sha256").iterdir(), key=lambda file: file.stat().st_size)
+    layer.rename(place / "aside")  # and not written to: the cache may have the same file
+    with pytest.raises(NotIntact, match=r"sha256:.* is missing"):
+        packaged.of(place, "image")
+    layer.write_bytes(b"other")
+    with pytest.raises(NotIntact, match=r"sha256:.* was changed"):
+        mlops.deploy(place, to="container")
+    assert not imaging.is_current(place, digest_of_model)
+    (place / "index.json").write_text("{}")
+    with pytest.raises(BadData, match="holds no image of ours"):
+        packaged.of(place, "image")
 
 
 def test_arguments_that_belong_to_an_image(trained: str) -> None:

@@ -28,6 +28,9 @@ PORT = 8080
 #: What a folder has for people and for other builders.
 _STAYS = ("Dockerfile", "README.md", "requirements.txt", graph.REQUIREMENTS)
 _SECOND = 1_000_000_000
+#: Labels by which a version is known again.
+MODEL, DIGEST = "io.mlops-magics.model", "io.mlops-magics.model.digest"
+SERVER = "io.mlops-magics.server"
 
 
 @dataclass(frozen=True)
@@ -240,10 +243,10 @@ def _labels(planned: Plan, base: bases.Base, app: Path) -> dict[str, str]:
         "org.opencontainers.image.version": made.model.rpartition("/")[2],
         "org.opencontainers.image.revision": made.commit,
         "org.opencontainers.image.base.name": base.name,
-        "io.mlops-magics.model": made.model,
-        "io.mlops-magics.model.digest": made.model_digest,
+        MODEL: made.model,
+        DIGEST: made.model_digest,
         "io.mlops-magics.run": made.run_id,
-        "io.mlops-magics.server": made.server,
+        SERVER: made.server,
         "io.mlops-magics.sbom": f"/{APP}/{sbom.FILE}",
         "io.mlops-magics.sbom.digest": f"sha256:{materials}",
     }

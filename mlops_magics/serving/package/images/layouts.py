@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlops_magics.errors import BadData, NotIntact
 from mlops_magics.serving.package.images.blobs import Blobs, Layer
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -43,6 +44,25 @@ class Image:
     def size(self) -> int:
         """Bytes of all layers, unpacked."""
         return sum(layer.unpacked for layer in self.layers)
+
+
+@dataclass(frozen=True)
+class Found:
+    """An image that lies in a folder.
+
+    Attributes
+    ----------
+    said : mapping
+        Its labels, which are its annotations too.
+    size : int
+        Bytes of all layers, unpacked.
+    """
+
+    digest: str
+    tag: str
+    architecture: str
+    said: Mapping[str, str]
+    size: int
 
 
 def digest(content: bytes) -> str:
@@ -95,6 +115,51 @@ def write(image: Image, folder: Path, blobs: Blobs, tag: str) -> None:
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [described]}
     (folder / "index.json").write_bytes(_json(index))
     (folder / "oci-layout").write_bytes(_json({"imageLayoutVersion": "1.0.0"}))
+
+
+def read(folder: Path) -> Found:
+    """The image in a folder that `write` wrote, whose files are all as they were.
+
+    Raises
+    ------
+    BadData
+        If there is none.
+    NotIntact
+        If a part of it was changed or removed.
+    """
+    try:
+        described = json.loads((folder / "index.json").read_bytes())["manifests"][0]
+        tag = described["annotations"]["org.opencontainers.image.ref.name"]
+        manifest = json.loads(_whole(folder, described["digest"]).read_bytes())
+        about = json.loads(_whole(folder, manifest["config"]["digest"]).read_bytes())
+        layers = [_whole(folder, layer["digest"]) for layer in manifest["layers"]]
+        return Found(
+            digest=described["digest"],
+            tag=tag,
+            architecture=about["architecture"],
+            said=manifest.get("annotations", {}),
+            size=sum(_unpacked(layer) for layer in layers),
+        )
+    except (FileNotFoundError, NotADirectoryError, ValueError, LookupError, TypeError) as error:
+        raise BadData(f"{folder} holds no image of ours.", "Package a model --as image.") from error
+
+
+def _whole(folder: Path, name: str) -> Path:
+    """A part whose content is what its name says."""
+    file = _blob(folder, name)
+    if file.is_file():
+        with file.open("rb") as stream:
+            if f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}" == name:
+                return file
+    how = "was changed" if file.is_file() else "is missing"
+    raise NotIntact(f"The image {folder} is not as it was made: {name} {how}.", "Package it again.")
+
+
+def _unpacked(layer: Path) -> int:
+    """What a gzip file says of its content at its very end, up to 4 GB."""
+    with layer.open("rb") as stream:
+        stream.seek(-4, os.SEEK_END)
+        return int.from_bytes(stream.read(4), "little")
 
 
 def _link(source: Path, target: Path) -> None:
