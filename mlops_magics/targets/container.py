@@ -15,7 +15,7 @@ from mlops_magics import records, settings
 from mlops_magics.errors import StepFailed, UnknownName, WrongUsage
 from mlops_magics.records import Deployment, Package
 from mlops_magics.serving.capture_rules import Rules
-from mlops_magics.serving.package.images import engines, layouts
+from mlops_magics.serving.package.images import engines
 from mlops_magics.targets import ports, serverside
 from mlops_magics.targets.base import NONE, Target
 
@@ -137,8 +137,7 @@ def load(engine: engines.Engine, package: Package) -> None:
     place = Path(package.path)
     if not (place / "index.json").is_file():
         raise WrongUsage(f"{place} holds no image.", f"Package {package.model} --as image again.")
-    with layouts.as_docker_archive(place, package.tag) as archive:
-        engine.load(archive, package.tag)
+    engine.load(place, package.tag)
 
 
 def _engine(wanted: str) -> engines.Engine:

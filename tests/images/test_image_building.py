@@ -46,7 +46,7 @@ def test_what_it_says_of_itself(plan: Plan, built: Built) -> None:
     assert manifest_["annotations"] == labels
     assert labels["org.opencontainers.image.version"] == "1"  # type: ignore[index]
     assert labels["io.mlops-magics.model.digest"] == plan.made.model_digest  # type: ignore[index]
-    assert [layer.what for layer in built.image.layers] == ["base", "packages", "model"]
+    assert [layer.what for layer in built.image.layers] == ["base", "packages", "server", "model"]
 
 
 def test_nothing_in_it_tells_who_made_it_and_when(built: Built, kept: blobs.Blobs) -> None:
@@ -70,8 +70,8 @@ def test_a_change_of_the_model_changes_one_layer(
     replace(plan.made, files=made, digest=manifest.overall(made), model="credit/2").write(other)
     changed = building.put_together(building.plan(other, "", plan.base, ""), kept, None)
     kept_layers = [layer.digest for layer in built.image.layers]
-    assert [layer.digest for layer in changed.image.layers][:2] == kept_layers[:2]
-    assert changed.image.layers[2].digest != kept_layers[2]
+    assert [layer.digest for layer in changed.image.layers][:3] == kept_layers[:3]
+    assert changed.image.layers[3].digest != kept_layers[3]
 
 
 def test_the_bill_of_materials_is_whole_and_valid(
@@ -91,7 +91,7 @@ def test_the_bill_of_materials_is_whole_and_valid(
     assert numpy["purl"] == f"pkg:pypi/numpy@{numpy['version']}"
     assert numpy["licenses"]
     assert len(numpy["hashes"][0]["content"]) == 64
-    with tarfile.open(kept.path(built.image.layers[2].digest)) as tar:
+    with tarfile.open(kept.path(built.image.layers[-1].digest)) as tar:
         inside = tar.extractfile(f"app/{sbom.FILE}")
         assert inside is not None
         assert inside.read().decode() == built.materials

@@ -128,7 +128,7 @@ def test_an_engine_that_fails_in_the_middle_leaves_nothing(
     tmp_path: Path,
 ) -> None:
     program("podman", 'test "$1" = info && exit 0; echo "Error: disk quota exceeded" >&2; exit 125')
-    with pytest.raises(StepFailed, match=r"podman load failed: Error: disk quota exceeded\."):
+    with pytest.raises(StepFailed, match=r"podman pull failed: Error: disk quota exceeded\."):
         building.prove(plan, built, tmp_path / "image", kept, known.find("podman"))
     assert not (tmp_path / "image").exists()
     assert not list(tmp_path.glob(".image*"))

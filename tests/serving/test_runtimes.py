@@ -384,7 +384,8 @@ def test_a_model_whose_graph_differs_has_none(
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 2)), columns=["a", "b"])
     trained = LogisticRegression().fit(X, X["a"] > 0)
     native = flavors.load(models.save(trained, X, tmp_path / "m"))
-    real = native.predict_proba
-    monkeypatch.setattr(native, "predict_proba", lambda frame: real(frame) + 0.001)
+    real: Any = native.answers
+    off = np.array([0.0, 0.001])
+    monkeypatch.setattr(native, "answers", lambda frame: (real(frame)[0], real(frame)[1] + off))
     with pytest.raises(BadData, match=r"the largest difference is 0\.001"):
         graphing.add(tmp_path, native, lambda: Reference(data=X, source="these"))

@@ -34,7 +34,7 @@ def test_what_would_be_in_it_and_then_what_is(
     base = str(containers.base_tar())
     outline = mlops.package(trained, as_="image", engine="none", base=base, dry_run=True)
     assert not outline.replayed
-    assert [layer["what"] for layer in outline.layers] == ["base", "packages", "model"]
+    assert [layer["what"] for layer in outline.layers] == ["base", "packages", "server", "model"]
     assert outline.size == sum(layer["unpacked"] for layer in outline.layers)
     assert not Path(outline.path).exists()
     assert "Nothing was written" in outline.warnings[-1]

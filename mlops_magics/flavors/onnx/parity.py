@@ -59,7 +59,14 @@ def compare(predictor: Predictor, converted: Converted, session: Any, data: Any)
     data : DataFrame or array
         As the model takes it.
     """
-    expected = np.asarray(predictor.predict(data))
+    return judged(predictor.answers(data), converted, session, data)
+
+
+def judged(
+    answers: tuple[np.ndarray, np.ndarray | None], converted: Converted, session: Any, data: Any
+) -> Parity:
+    """The same, where the model's answers are known: a prediction a row, and scores."""
+    expected, scores = np.asarray(answers[0]), answers[1]
     got = ask(session, converted.inputs, converted.outputs, data)
     if converted.task == "regression":
         answer = got["prediction"]
@@ -69,7 +76,7 @@ def compare(predictor: Predictor, converted: Converted, session: Any, data: Any)
     else:
         labels = got["label"]
         equal = np.array([a == b for a, b in zip(expected.tolist(), labels.tolist(), strict=True)])
-        chances = predictor.predict_proba(data) if "probabilities" in got else None
+        chances = scores if "probabilities" in got else None
         if chances is None:
             apart = np.zeros(len(equal))
             shown = (expected.tolist(), labels.tolist())

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -80,11 +81,14 @@ def assemble(
         predictor = flavors.load(folder / manifest.MODEL)
         service = Service(predictor)
         replayed = _write_example(folder, meta, service)
-        measured, why_none, notes = _graph(folder, predictor, reference)
-        has_graph = not why_none
-        locked = lock.lock(_roots(folder / manifest.MODEL, meta, has_graph))
-        if replayed:
-            _prove(folder, locked)
+        locked = lock.lock(_roots(folder / manifest.MODEL, meta))
+        with ThreadPoolExecutor(1) as beside:  # a process that loads the model takes a while
+            proving = beside.submit(_prove, folder, locked) if replayed else None
+            measured, why_none, notes = _graph(folder, predictor, reference)
+            if proving is not None:
+                proving.result()
+        if has_graph := not why_none:
+            locked.add(lock.lock(lock.GRAPH))
         (folder / "requirements.txt").write_text(locked.text())
         (folder / "Dockerfile").write_text(texts.dockerfile(about["model"], python, has_graph))
         (folder / "README.md").write_text(
@@ -228,8 +232,8 @@ def _flavors() -> metadata.EntryPoints:
     return metadata.entry_points(group="mlops_magics.flavors")
 
 
-def _roots(model: Path, meta: flavors.ModelFolder, has_graph: bool) -> list[str]:
-    """What the model, its flavor, the server and the graph need."""
+def _roots(model: Path, meta: flavors.ModelFolder) -> list[str]:
+    """What the model, its flavor and the server need."""
     file = model / "requirements.txt"
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     wanted = [line.strip() for line in lines if line.strip() and not line.startswith(("#", "-"))]
@@ -238,8 +242,7 @@ def _roots(model: Path, meta: flavors.ModelFolder, has_graph: bool) -> list[str]
     plugins = [
         e.dist.name for e in _flavors() if e.dist and not e.value.startswith("mlops_magics.")
     ]
-    server = [*lock.SERVER, *lock.NATIVE, *lock.installed(lock.FASTER)]
-    return [*wanted, *plugins, *server, *(lock.GRAPH if has_graph else ())]
+    return [*wanted, *plugins, *lock.SERVER, *lock.NATIVE, *lock.installed(lock.FASTER)]
 
 
 def _unused(meta: flavors.ModelFolder) -> set[str]:
@@ -286,8 +289,7 @@ def _prove(folder: Path, locked: lock.Lock) -> None:
     for _ in range(MOST_TRIES):
         done = isolation.replay(folder, locked.names, _replaying(folder, runtimes.NATIVE))
         if done.missing and done.missing not in locked.names:
-            more = lock.lock([done.missing])
-            locked.pins = {**more.pins, **locked.pins}
+            locked.add(lock.lock([done.missing]))
             locked.notes.append(
                 f"The model did not say that it needs {done.missing}; the replay found it."
             )

@@ -146,9 +146,9 @@ class _Sounded:
     def _input(self, field: Any) -> dict[str, Any]:
         limits, known = {}, None
         for limit, values in _probes(field).items():
-            said = [words for value in values if (words := self._said(field, value)) is not None]
-            if said:
-                limits[limit] = said[0]
+            told = (self._said(field, value) for value in values)
+            if (said := next((words for words in told if words is not None), None)) is not None:
+                limits[limit] = said
         if "unknown" in limits:
             known = sorted(self.rows[field.name].dropna().unique().tolist())
             known = known if field.is_text else [float(value) for value in known]
@@ -170,15 +170,15 @@ class _Sounded:
         try:
             with warnings.catch_warnings():  # of values that nobody has given it
                 warnings.simplefilter("ignore")
-                expected, scores = self.predictor.answers(row)
+                answers = self.predictor.answers(row)
         except Exception as error:  # whatever a model raises that does not like it
             line = (str(error).strip().splitlines() or [""])[0]
             return f"{type(error).__name__}: {line}"
-        numbers = expected if scores is None else scores
+        numbers = answers[0] if answers[1] is None else answers[1]
         if numbers.dtype.kind in "fc" and not np.isfinite(numbers).all():
             return ""
         with np.errstate(all="ignore"):
-            found = parity.compare(self.predictor, self.converted, self.session, row)
+            found = parity.judged(answers, self.converted, self.session, row)
         return None if found.within() else ""
 
     def _with(self, field: Any, value: Any) -> Any:

@@ -6,6 +6,7 @@ requirement shows now and not on the machine where the package is put to work.
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import subprocess
@@ -73,18 +74,33 @@ def replay(package: Path, names: Iterable[str], command: Sequence[str] = ()) -> 
 
 
 def _link(folder: Path, names: frozenset[str]) -> None:
+    linked: set[tuple[Path, str]] = set()
     for package in metadata.distributions():
         if canonicalize_name(package.metadata["Name"]) not in names:
             continue
-        for file in package.files or ():
-            parts = file.parts
+        for parts in _files(package):
             if parts[0] in ("..", "__pycache__"):  # scripts, and byte code of single files
                 continue
-            _link_one(folder, Path(str(package.locate_file(""))), parts)
+            site = Path(str(package.locate_file("")))
+            if (site, parts[0]) not in linked and not _link_one(folder, site, parts):
+                linked.add((site, parts[0]))
 
 
-def _link_one(folder: Path, site: Path, parts: tuple[str, ...]) -> None:
-    """Link the top folder, or file by file where packages share one without ``__init__``."""
+def _files(package: metadata.Distribution) -> Iterable[tuple[str, ...]]:
+    """Its files' paths in parts; from its record itself, which is read ten times as fast."""
+    if (record := package.read_text("RECORD")) is None:
+        return [file.parts for file in package.files or ()]
+    return [tuple(row[0].split("/")) for row in csv.reader(record.splitlines()) if row]
+
+
+def _link_one(folder: Path, site: Path, parts: tuple[str, ...]) -> bool:
+    """Link the top folder, or file by file where packages share one without ``__init__``.
+
+    Returns
+    -------
+    bool
+        Whether it is one that is shared.
+    """
     top = site / parts[0]
     shared = top.is_dir() and not (top / "__init__.py").exists() and "." not in parts[0]
     target = folder.joinpath(*parts) if shared else folder / parts[0]
@@ -92,6 +108,7 @@ def _link_one(folder: Path, site: Path, parts: tuple[str, ...]) -> None:
     if not target.exists() and source.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(source)
+    return shared
 
 
 def _missing(log: str) -> str:

@@ -46,6 +46,11 @@ class Lock:
         """The file's content, sorted by name."""
         return "".join(f"{self.pins[name]}\n" for name in sorted(self.pins))
 
+    def add(self, other: Lock) -> None:
+        """Take in what another one has besides; a version that is here stays."""
+        self.pins = {**other.pins, **self.pins}
+        self.notes += [note for note in other.notes if note not in self.notes]
+
 
 def lock(wanted: Iterable[str]) -> Lock:
     """The closure of requirements, with the versions that are installed here.

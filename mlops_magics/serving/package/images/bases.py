@@ -8,9 +8,9 @@ import json
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -60,17 +60,39 @@ def find(wanted: str, architecture: str, blobs: Blobs, engine: Engine | None) ->
         If no registry gives it.
     """
     place = Path(wanted).expanduser()
-    if place.exists():
+    if place.is_dir():
         return _of_file(place, architecture, blobs)
-    if engine is not None:
-        with tempfile.TemporaryDirectory(prefix="mlops-base-") as folder:
-            archive = Path(folder) / "base.tar"
-            if engine.saved(wanted, archive):
-                found = _of_file(archive, architecture, blobs)
-                return replace(found, name=wanted, source=f"the store of {engine.name}")
+    if place.exists():
+        about = place.stat()
+        key = f"{place.absolute()} {about.st_size} {about.st_mtime_ns}"
+        return _once(key, architecture, blobs, lambda: _of_file(place, architecture, blobs))
+    if engine is not None and (known := engine.knows(wanted)):
+        found = _once(
+            known, architecture, blobs, lambda: _of_engine(wanted, architecture, blobs, engine)
+        )
+        return replace(found, name=wanted, source=f"the store of {engine.name}")
     from mlops_magics.serving.package.images import registries
 
     return registries.pulled(wanted, architecture, blobs)
+
+
+def _once(key: str, architecture: str, blobs: Blobs, look: Callable[[], Base]) -> Base:
+    """What was found under `key` the last time, if its layers are here; else what is found now."""
+    key = f"found {architecture} {key}"
+    if noted := blobs.noted(key):
+        layers = [Layer(**layer) for layer in noted.pop("layers")]
+        if all(blobs.has(layer) for layer in layers):
+            return Base(layers=layers, **noted)
+    found = look()
+    blobs.note(key, asdict(found))
+    return found
+
+
+def _of_engine(wanted: str, architecture: str, blobs: Blobs, engine: Engine) -> Base:
+    with tempfile.TemporaryDirectory(prefix="mlops-base-") as folder:
+        archive = Path(folder) / "base.tar"
+        engine.save(wanted, archive)
+        return _of_file(archive, architecture, blobs)
 
 
 def _of_file(place: Path, architecture: str, blobs: Blobs) -> Base:

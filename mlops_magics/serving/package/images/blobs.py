@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import os
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,9 +16,9 @@ from uuid import uuid4
 
 import platformdirs
 
+from mlops_magics.serving.package.images import pressing
+
 GZIPPED = "application/vnd.oci.image.layer.v1.tar+gzip"
-#: How hard layers are pressed: the step from 6 to 9 takes three times as long for 1 %.
-LEVEL = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,28 +84,47 @@ class Blobs:
     def remembered(self, key: str) -> Layer | None:
         """The layer that was made for `key`, if it is still whole."""
         try:
-            note = json.loads(self._note(key).read_text(encoding="utf-8"))
-            layer = Layer(**note)
-            whole = self.path(layer.digest).stat().st_size == layer.size
-        except (OSError, ValueError, TypeError):
+            layer = Layer(**self.noted(key))
+        except TypeError:
             return None
-        return layer if whole else None
+        return layer if self.has(layer) else None
 
     def remember(self, key: str, layer: Layer) -> Layer:
         """Find the layer again by `key`."""
-        with self.incoming() as (file, keep):
-            file.write(json.dumps(asdict(layer)).encode())
-            os.replace(keep(f"sha256:{uuid4().hex}"), self._note(key))
+        self.note(key, asdict(layer))
         return layer
 
+    def has(self, layer: Layer) -> bool:
+        """Whether a layer is here, whole."""
+        try:
+            return self.path(layer.digest).stat().st_size == layer.size
+        except OSError:
+            return False
+
+    def noted(self, key: str) -> dict[str, Any]:
+        """What was noted under `key`; nothing if nothing was."""
+        try:
+            found = json.loads(self._note(key).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def note(self, key: str, facts: Mapping[str, Any]) -> None:
+        """Keep some facts for the next time."""
+        with self.incoming() as (file, keep):
+            file.write(json.dumps(facts).encode())
+            os.replace(keep(f"sha256:{uuid4().hex}"), self._note(key))
+
     def _note(self, key: str) -> Path:
-        return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+        # A layer that is pressed otherwise has another digest.
+        key = hashlib.sha256(f"{pressing.FORM}\n{key}".encode()).hexdigest()
+        return self.folder / f"{key}.json"
 
     def pressed(self, what: str, write: Callable[[IO[bytes]], None]) -> Layer:
         """A layer of the tar that `write` writes, compressed the same way each time."""
         with self.incoming() as (file, keep):
             outer = _Hashed(file)
-            with gzip.GzipFile("", "wb", LEVEL, fileobj=outer, mtime=0) as packed:
+            with pressing.Gzip(outer) as packed:  # type: ignore[arg-type]
                 inner = _Hashed(packed)
                 write(inner)  # type: ignore[arg-type]
             keep(outer.digest)

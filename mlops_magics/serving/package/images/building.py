@@ -119,11 +119,11 @@ def put_together(planned: Plan, blobs: Blobs, engine: engines.Engine | None) -> 
         materials = sbom.document(planned.made, base, needed)
         (app / sbom.FILE).write_text(materials, encoding="utf-8")
         _write_manifest(planned.made, app)
-        wheels.compiled(app / "mlops_magics", f"{APP}/mlops_magics", planned.made.python)
         inside = _labels(planned, base, app)
+        server = _server(app, Path(name) / "server", planned, blobs)
         top = blobs.tree("model", {APP: app})
     image = layouts.put_together(
-        [*base.layers, packages, top],
+        [*base.layers, packages, server, top],
         architecture=planned.architecture,
         config=_config(base, inside),
         annotations=inside,
@@ -154,7 +154,7 @@ def prove(
         aside.chmod(0o755)
         layouts.write(built.image, aside, blobs, planned.tag)
         if engine is not None:
-            _hand_over(aside, trial, engine)
+            engine.load(aside, trial)
         note = replaying.replay(
             built.image,
             planned.package,
@@ -164,7 +164,7 @@ def prove(
             architecture=planned.architecture,
         )
         if engine is not None:
-            _hand_over(aside, planned.tag, engine)
+            engine.tag(trial, planned.tag)
         if place.exists():
             shutil.rmtree(place)
         os.replace(aside, place)
@@ -173,11 +173,6 @@ def prove(
             engine.remove(trial)
         shutil.rmtree(aside, ignore_errors=True)
     return replace(built, notes=(*built.notes, *([note] if note else [])))
-
-
-def _hand_over(layout: Path, tag: str, engine: engines.Engine) -> None:
-    with layouts.as_docker_archive(layout, tag) as archive:
-        engine.load(archive, tag)
 
 
 def _requirements(package: Path) -> str:
@@ -202,6 +197,18 @@ def _packages(
         wheels.unpack(list(needed), folder)
         wheels.compiled(folder, wheels.PLACE, planned.made.python)
         return blobs.remember(key, blobs.tree("packages", {wheels.PLACE: folder}))
+
+
+def _server(app: Path, aside: Path, planned: Plan, blobs: Blobs) -> Layer:
+    """The layer that changes with the server only; its files are taken out of `app`."""
+    aside.mkdir()
+    for folder in list(app.glob("mlops_magics*")):
+        folder.rename(aside / folder.name)
+    key = f"server {_byte_code(planned)} {manifest.overall(manifest.hashes(aside))}"
+    if (known := blobs.remembered(key)) is not None:
+        return known
+    wheels.compiled(aside / "mlops_magics", f"{APP}/mlops_magics", planned.made.python)
+    return blobs.remember(key, blobs.tree("server", {APP: aside}))
 
 
 def _byte_code(planned: Plan) -> str:

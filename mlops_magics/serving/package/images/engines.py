@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from mlops_magics.errors import StepFailed, UnknownName, WrongUsage
+from mlops_magics.serving.package.images import layouts
 
 #: Seconds for one command; a large base image takes its time.
 LONGEST = 600
@@ -25,8 +27,8 @@ def here() -> str:
 class Engine:
     """A program that keeps images and runs them.
 
-    Images come and go as the archives of ``docker save``, which all of them read and write whole:
-    of an OCI layout podman leaves out the health check.
+    Images come as the archives of ``docker save``, and go as such or in docker's words: of an OCI
+    layout podman leaves out the health check.
     """
 
     name: ClassVar[str]
@@ -55,20 +57,27 @@ class Engine:
             raise StepFailed(f"{self.name} {arguments[0]} failed: {said(done)}.", _WITHOUT)
         return done
 
-    def saved(self, image: str, archive: Path) -> bool:
-        """Write an image of its store as an archive; whether it has it."""
-        if self.run(*self.look, image, check=False).returncode != 0:
-            return False
-        self.save(image, archive)
-        return True
+    def knows(self, image: str) -> str:
+        """What an image of its store is called by its content; empty if it is not there."""
+        done = self.run(*self.look, image, check=False)
+        if done.returncode:
+            return ""
+        about = json.loads(done.stdout)
+        about = about[0] if isinstance(about, list) else about
+        return str(about.get("Id") or about["FromImageID"])
 
     def save(self, image: str, archive: Path) -> None:
         """Write an image of its store as an archive."""
         self.run("save", "--output", str(archive), image)
 
-    def load(self, archive: Path, tag: str) -> None:
-        """Take an archive into its store, under the tag that stands in it."""
-        self.run("load", "--quiet", "--input", str(archive))
+    def load(self, layout: Path, tag: str) -> None:
+        """Take an image into its store, under a tag."""
+        with layouts.as_docker_archive(layout, tag) as archive:
+            self.run("load", "--quiet", "--input", str(archive))
+
+    def tag(self, image: str, tag: str) -> None:
+        """Give an image of its store one more tag."""
+        self.run("tag", image, tag)
 
     def answer(self, image: str, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         """Run a command in a container of an image: no network, nothing can be written."""
@@ -79,13 +88,23 @@ class Engine:
         self.run("rmi", image, check=False)
 
 
-class Podman(Engine):
+class _OfFolders(Engine):
+    """One that reads a folder too: it takes from there only the layers that it does not have."""
+
+    def load(self, layout: Path, tag: str) -> None:
+        """Take an image into its store, under a tag."""
+        with layouts.as_directory(layout) as folder:
+            pulled = self.run("pull", "--quiet", f"dir:{folder}").stdout.split()[-1]
+        self.tag(pulled, tag)
+
+
+class Podman(_OfFolders):
     """https://podman.io"""
 
     name = "podman"
 
 
-class Buildah(Engine):
+class Buildah(_OfFolders):
     """https://buildah.io"""
 
     name = "buildah"
@@ -94,11 +113,6 @@ class Buildah(Engine):
     def save(self, image: str, archive: Path) -> None:
         """Write an image of its store as an archive."""
         self.run("push", "--quiet", image, f"docker-archive:{archive}")
-
-    def load(self, archive: Path, tag: str) -> None:
-        """Take an archive into its store, under a tag."""
-        pulled = self.run("pull", "--quiet", f"docker-archive:{archive}").stdout.split()[-1]
-        self.run("tag", pulled, tag)
 
     def answer(self, image: str, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         """Run a command in a container of an image, with what keeps it to itself."""

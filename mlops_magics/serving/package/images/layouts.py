@@ -18,6 +18,9 @@ from mlops_magics.serving.package.images.blobs import Blobs, Layer
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
+DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 
@@ -191,6 +194,27 @@ def as_docker_archive(layout: Path, tag: str) -> Iterator[Path]:
             for name, one in dict(zip(names, manifest["layers"], strict=True)).items():
                 tar.add(_blob(layout, one["digest"]), name)
         yield archive
+
+
+@contextmanager
+def as_directory(layout: Path) -> Iterator[Path]:
+    """The same in docker's words, for tools that read containers' ``dir:``; gone afterwards."""
+    index = json.loads((layout / "index.json").read_bytes())
+    manifest = json.loads(_blob(layout, index["manifests"][0]["digest"]).read_bytes())
+    about = {
+        "schemaVersion": 2,
+        "mediaType": DOCKER,
+        "config": {**manifest["config"], "mediaType": DOCKER_CONFIG},
+        "layers": [{**one, "mediaType": DOCKER_LAYER} for one in manifest["layers"]],
+    }
+    parts = [manifest["config"], *manifest["layers"]]
+    with tempfile.TemporaryDirectory(prefix="mlops-image-") as aside:
+        folder = Path(aside)
+        (folder / "version").write_text("Directory Transport Version: 1.1\n")
+        (folder / "manifest.json").write_bytes(_json(about))
+        for name in {one["digest"] for one in parts}:
+            (folder / name.partition(":")[2]).symlink_to(_blob(layout, name).absolute())
+        yield folder
 
 
 def _blob(layout: Path, name: str) -> Path:

@@ -23,6 +23,8 @@ PLACE = "opt/packages"
 #: The newest C library whose wheels are taken, 2.x: Debian 12's.
 GLIBC = 36
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+#: Processes that compile byte code.
+_COMPILERS = 4
 _FOLDERS = ("purelib", "platlib")
 #: pip's ways to say that there is none.
 _NONE = re.compile(
@@ -151,13 +153,25 @@ def compiled(folder: Path, at: str, python: str) -> None:
     """
     if python != f"{sys.version_info.major}.{sys.version_info.minor}":
         return
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "compileall", "-q", "-j", "1"),
-            *("--invalidation-mode", "unchecked-hash"),
-            *("-s", str(folder), "-p", f"/{at}", str(folder)),
-        ],
-        env={**os.environ, "PYTHONHASHSEED": "0"},
-        capture_output=True,
-        check=False,  # some packages carry files for other versions of Python
-    )
+    modules = sorted(path.as_posix() for path in folder.rglob("*.py"))
+    command = [
+        *(sys.executable, "-m", "compileall", "-q", "-j", "1"),
+        *("--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", f"/{at}"),
+    ]
+    # What a process compiled before decides some bytes: so each has the same part each time.
+    with tempfile.TemporaryDirectory() as lists:
+        running = []
+        for number in range(_COMPILERS):
+            part = Path(lists) / str(number)
+            part.write_text("\n".join(modules[number::_COMPILERS]))
+            running.append(
+                subprocess.Popen(
+                    [*command, "-i", str(part)],
+                    env={**os.environ, "PYTHONHASHSEED": "0"},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,  # some packages carry files for other Pythons
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+        for process in running:
+            process.wait()
