@@ -22,6 +22,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from mlops_magics.serving import capture_journal
+
 log = logging.getLogger("mlops_magics.serving")
 
 JOURNAL, PARQUET = ".journal", ".parquet"
@@ -121,10 +123,20 @@ def prune(place: Path, keep_mb: float, keep_days: float) -> int:
         if _removed(file):
             excess -= stat.st_size
             removed += 1
+        elif _is_full(file):
+            break  # it is being compacted, and goes the next time, before any that is younger
     if removed:
         log.warning("Removed the %d oldest files of the capture in %s: it had its limit.",
                     removed, place)  # fmt: skip
     return removed
+
+
+def _is_full(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return capture_journal.ends(stream)
+    except OSError:
+        return True  # compacted by now
 
 
 def _removed(file: Path) -> bool:

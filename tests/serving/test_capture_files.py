@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import random
 import signal
 import sqlite3
 import subprocess
@@ -220,7 +220,9 @@ def test_the_oldest_go_when_it_is_too_much(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     place = tmp_path / "capture"
-    requests = [one(request_id=f"n{i}", outputs=json.dumps(["x" * 900])) for i in range(4000)]
+    drawn = random.Random(0)  # what can be pressed might fit
+    texts = (drawn.randbytes(600).hex() for _ in range(4000))
+    requests = [one(request_id=f"n{i}", outputs=f'["{text}"]') for i, text in enumerate(texts)]
     made = keep(place, requests, keep_mb=2)
     capture_folder.prune(place, 2, 0)
     found = ids(place)

@@ -159,13 +159,14 @@ def test_down_predict_says_so(model: Any, names: dict[str, Any]) -> None:
     assert deployed.pid is not None
     os.kill(deployed.details["supervisor"], signal.SIGKILL)
     os.kill(deployed.pid, signal.SIGKILL)
-    until(lambda: state.find("credit").status == "down")
+    why = (
+        f"Its supervisor (process {deployed.details['supervisor']}) is gone. "
+        f"Process {deployed.pid} is gone."
+    )
+    until(lambda: state.find("credit").reason == why)
     with pytest.raises(StepFailed) as caught:
         mlops.predict("credit", names["X_test"].head(1))
-    assert caught.value.message == (
-        "The deployment 'credit' is down: Its supervisor (process "
-        f"{deployed.details['supervisor']}) is gone. Process {deployed.pid} is gone."
-    )
+    assert caught.value.message == f"The deployment 'credit' is down: {why}"
     assert caught.value.hint == "Bring it up: mlops deploy credit/1 --name credit."
     assert [d.status for d in mlops.status().deployments] == ["down"]
     # The hint works, and clients find it where it was.
