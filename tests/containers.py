@@ -113,6 +113,52 @@ class Engines:
             shutil.rmtree(path, ignore_errors=True)
 
 
+class Docker:
+    """A docker daemon of the tests' own, with a store of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        need_programs("docker", "dockerd")
+        self.short = Path(tempfile.mkdtemp(prefix="docker-"))  # a socket's path may not be long
+        self.environment = {"DOCKER_HOST": f"unix://{self.short}/socket"}
+        folder.mkdir(parents=True, exist_ok=True)
+        places = (
+            *("--data-root", str(folder / "data"), "--exec-root", str(self.short / "run")),
+            *("--pidfile", str(self.short / "pid")),
+        )
+        with open(folder / "docker.log", "ab") as log:
+            self.process = subprocess.Popen(
+                ["dockerd", *places, "--host", self.environment["DOCKER_HOST"]],
+                stdout=log,
+                stderr=log,
+            )
+        until = time.monotonic() + 60
+        while self.run("version", check=False).returncode:
+            if time.monotonic() > until or self.process.poll() is not None:
+                self.stop()
+                raise AssertionError((folder / "docker.log").read_text()[-2000:])
+            time.sleep(0.1)
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command of docker."""
+        done = subprocess.run(
+            ["docker", *arguments],
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+        )
+        assert not check or done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done
+
+    def stop(self) -> None:
+        """End what runs in it, and the daemon."""
+        left = self.run("ps", "--all", "--quiet", check=False).stdout.split()
+        if left:
+            self.run("rm", "--force", *left, check=False)
+        self.process.terminate()
+        self.process.wait()
+        shutil.rmtree(self.short, ignore_errors=True)
+
+
 class Registry:
     """Debian's docker-registry on loopback; ``host:port`` is its name."""
 

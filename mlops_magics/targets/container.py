@@ -62,14 +62,14 @@ class ContainerTarget(Target):
         engine = _engine(options.get("engine", ""))
         served = serverside.arguments(options)
         limits, capture = _limits(options), _captured(capture)
-        if port:
-            ports.listen(port).close()
+        with ports.listen(port) as free:  # docker would take another one at each restart
+            port = free.getsockname()[1]
         load(engine, package)
         container = f"mlops-{name}-{os.urandom(4).hex()}"
         said = engine.run(
             "run", "--detach", "--name", container, "--pull", "never",
             "--label", f"io.mlops-magics.deployment={name}",
-            "--publish", f"{ports.HOST}:{port or ''}:{PORT}",
+            "--publish", f"{ports.HOST}:{port}:{PORT}",
             "--read-only", "--tmpfs", "/tmp",  # noqa: S108  # the container's own
             "--cap-drop", "all", "--security-opt", "no-new-privileges",
             "--health-cmd", HEALTH, "--health-interval", "10s", "--health-start-period", "20s",
@@ -79,7 +79,7 @@ class ContainerTarget(Target):
         try:
             if said.returncode:
                 raise StepFailed(f"{engine.name} did not start it: {engines.said(said)}.")
-            url = f"http://{_address(engine, container)}"
+            url = f"http://{ports.HOST}:{port}"
             log.info("Container %s loads %s", container, package.model)
             _wait(engine, container, url)
             warnings = _smoke_test(engine, container, url)
@@ -190,10 +190,6 @@ def _command(name: str, capture: Path | None, served: list[str]) -> list[str]:
     keep = ["--capture", f"{CAPTURE}/{capture.name}", *kept] if capture else []
     where = ["--host", "0.0.0.0", "--port", str(PORT), "--open"]  # noqa: S104  # inside of it
     return ["python", "-m", "mlops_magics.serving", ".", *where, "--name", name, *keep, *served]
-
-
-def _address(engine: engines.Engine, container: str) -> str:
-    return engine.run("port", container, str(PORT)).stdout.split()[0]
 
 
 def _wait(engine: engines.Engine, container: str, url: str) -> None:

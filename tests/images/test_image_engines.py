@@ -1,11 +1,11 @@
-"""Images and the engines that are there: podman and buildah for real, others by their words."""
+"""Images and the engines that are there: podman, buildah and docker for real."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -59,19 +59,24 @@ def test_podman_runs_it_as_nobody_on_a_root_that_is_read_only(
     assert ended.stdout.strip() == "0"
 
 
+@pytest.fixture
+def docker(tmp_path: Path) -> Iterator[containers.Docker]:
+    daemon = containers.Docker(tmp_path / "daemon")
+    yield daemon
+    daemon.stop()
+
+
 def test_buildah_and_docker_give_the_same_image(
     plan: Plan,
     kept: blobs.Blobs,
     engines: containers.Engines,
+    docker: containers.Docker,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Docker's place is taken by podman under its name: its commands are the same."""
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    (programs / "docker").write_text('#!/bin/sh\nexec podman "$@"\n')
-    (programs / "docker").chmod(0o755)
-    monkeypatch.setenv("PATH", str(programs), prepend=":")
+    for name, value in docker.environment.items():
+        monkeypatch.setenv(name, value)
+    docker.run("import", "--change", 'CMD ["python3"]', str(containers.base_tar()), containers.BASE)
     made = [by(name, plan, kept, tmp_path / name) for name in ("buildah", "docker")]
     assert [one.base.source for one in made] == ["the store of buildah", "the store of docker"]
     assert [one.notes for one in made] == [(), ()]
@@ -82,6 +87,10 @@ def test_buildah_and_docker_give_the_same_image(
     assert [layer.digest for layer in alone.image.layers[:2]] == [
         layer.digest for layer in made[0].image.layers[:2]
     ]
+    told = json.loads(docker.run("image", "inspect", "credit:1").stdout)[0]["Config"]
+    assert told["User"] == building.USER
+    assert told["Healthcheck"]["Test"][0] == "CMD"
+    assert "mlops-trial" not in docker.run("images").stdout
 
 
 def test_one_that_fails_its_test_is_not_left_in_the_store(

@@ -16,7 +16,7 @@ from mlops_magics.errors import StepFailed, UnknownName, WrongUsage
 from mlops_magics.records import Package
 from mlops_magics.serving import captured, client, manifest
 from mlops_magics.targets.container import ContainerTarget
-from tests.containers import Engines
+from tests.containers import Docker, Engines
 
 target = ContainerTarget()
 
@@ -66,6 +66,42 @@ def test_it_is_shut_in_captures_and_comes_back(
         assert target.undeploy(deployment).status == "stopped"
     assert podman.run("podman", "image", "exists", image.tag).returncode == 0
     assert "has no container" in target.status(deployment).reason
+
+
+def test_docker_too(
+    image: Package, package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = Docker(tmp_path / "docker")
+    try:
+        for name, value in docker.environment.items():
+            monkeypatch.setenv(name, value)
+        options = {"engine": "docker", "memory": "1g"}
+        deployment = target.deploy(
+            image, name="credit", capture=tmp_path / "capture.db", options=options
+        )
+        container = deployment.details["container"]
+        seen = json.loads(docker.run("inspect", container).stdout)[0]
+        assert seen["HostConfig"]["ReadonlyRootfs"] is True
+        assert seen["HostConfig"]["CapDrop"][0].lower() == "all"
+        body = manifest.example(Path(package.path))
+        assert client.ask(deployment.url, body).content == manifest.answers(Path(package.path))
+        client.settle(deployment.url)
+        assert len(captured.read(Path(deployment.capture))) >= 1
+        os.kill(seen["State"]["Pid"], 9)
+        until(lambda: target.status(deployment).details["restarts"] == 1)
+        until(lambda: target.status(deployment).status == "up")
+        until(
+            lambda: (
+                docker.run(
+                    "inspect", "--format", "{{.State.Health.Status}}", container
+                ).stdout.strip()
+                == "healthy"
+            )
+        )
+        assert target.undeploy(deployment).status == "stopped"
+        assert docker.run("ps", "--all", "--quiet").stdout == ""
+    finally:
+        docker.stop()
 
 
 def test_on_a_port_of_its_own(image: Package, podman: Engines) -> None:
