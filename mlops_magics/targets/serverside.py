@@ -27,7 +27,7 @@ OPEN = (
 @cache
 def _known() -> Mapping[str, argparse.Action]:
     """Name of an option → what the server's parser has under it; ``--no-x`` is called ``x``."""
-    from mlops_magics.serving.__main__ import arguments
+    from mlops_magics.serving.options import arguments
 
     known = {
         action.option_strings[0].removeprefix("--").removeprefix("no-"): action

@@ -15,10 +15,10 @@ from starlette.testclient import TestClient
 from mlops_magics import flavors, settings
 from mlops_magics.errors import WrongUsage
 from mlops_magics.serving import capture_compaction, capture_inputs, captured
-from mlops_magics.serving.__main__ import arguments
 from mlops_magics.serving.app import Server
 from mlops_magics.serving.capture import Capture
 from mlops_magics.serving.capture_rules import SMOKE_TEST, UNSAID, Rules
+from mlops_magics.serving.options import arguments
 from mlops_magics.serving.service import Service
 from tests.serving import models
 from tests.serving.captures import end, keep, one, until
