@@ -15,7 +15,9 @@ if TYPE_CHECKING:
         quality,
         reading,
         report,
+        seen,
         shares,
+        tallies,
     )
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
@@ -30,6 +32,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "quality",
         "reading",
         "report",
+        "seen",
         "shares",
+        "tallies",
     ],
 )

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from mlops_magics.drift import shares
+from mlops_magics.drift.tallies import Categories
 
 #: Categories in which fewer rows are expected are counted together for χ².
 FEWEST = 5.0
@@ -22,16 +22,7 @@ NEW = "not in training"
 MISSING = "missing"
 
 
-def counts(values: pd.Series) -> dict[str, int]:
-    """Category → rows, by its text as a profile has it, most frequent first; none missing."""
-    found: dict[str, int] = {}
-    for value, count in values.value_counts(dropna=True).items():
-        if count:
-            found[str(value)] = found.get(str(value), 0) + int(count)
-    return found
-
-
-def compare(profile: Mapping[str, Any], values: pd.Series) -> dict[str, Any]:
+def compare(profile: Mapping[str, Any], seen: Categories) -> dict[str, Any]:
     """How categories differ from a column's profile.
 
     A category that the profile does not name counts as ``other``, like those that it counted
@@ -44,12 +35,11 @@ def compare(profile: Mapping[str, Any], values: pd.Series) -> dict[str, Any]:
         ``chi2``, ``chi2_p``, ``cramers_v``, ``histogram`` and ``p``, uncorrected.
     """
     known: Mapping[str, int] = profile["categories"]
-    seen = counts(values)
     names = [*known, OTHER if profile["other"] else NEW, MISSING]
     before = np.array([*known.values(), profile["other"], profile["missing"]], dtype=float)
-    other = sum(count for name, count in seen.items() if name not in known)
+    other = sum(count for name, count in seen.counts.items() if name not in known)
     now = np.array(
-        [*(seen.get(name, 0) for name in known), other, int(values.isna().sum())], dtype=float
+        [*(seen.counts.get(name, 0) for name in known), other, seen.missing], dtype=float
     )
     stability = shares.stability(before, now)
     test = shares.chi_square(before, now, fewest=FEWEST)

@@ -11,11 +11,14 @@ from scipy import stats
 
 from mlops_magics.drift import shares
 from mlops_magics.drift.shares import Floats
+from mlops_magics.drift.tallies import Numbers
 
 #: PSI is taken over the tenths of the reference.
 BINS = 10
 #: Bars of the picture.
 BARS = 20
+#: Effective values from which Kolmogorov's limit is as good as his distribution.
+LIMIT = 10_000
 
 
 def kolmogorov_smirnov(one: ArrayLike, other: ArrayLike) -> tuple[float, float]:
@@ -37,6 +40,21 @@ def ks_p(distance: float, n: int, m: int) -> float:
     """p-value of a two-sided Kolmogorov–Smirnov distance between n and m values."""
     effective = max(1.0, float(np.round(n * m / (n + m))))
     return float(np.clip(stats.kstwo.sf(distance, effective), 0.0, 1.0))
+
+
+def ks_p_fast(distance: float, n: int, m: int) -> float:
+    """The same from Kolmogorov's limit, where the exact one takes a third of a second a column.
+
+    With λ = √e d for e effective values, K(λ + 1/(6 √e) + (λ - 1)/(4 e)) (Vrbik 2018, *Small-Sample
+    Corrections to Kolmogorov–Smirnov Test Statistic*); within 1 % of it,
+    and within 0.1 % from 100,000 values on.
+    """
+    effective = n * m / (n + m)
+    if effective < LIMIT:
+        return ks_p(distance, n, m)
+    root = np.sqrt(effective)
+    scaled = root * distance
+    return float(stats.kstwobign.sf(scaled + 1 / (6 * root) + (scaled - 1) / (4 * effective)))
 
 
 def wasserstein(one: ArrayLike, other: ArrayLike) -> float:
@@ -65,6 +83,8 @@ class Reference:
         The distinct quantiles, ascending.
     below, upto : array
         F just below each, and at each.
+    ends : sequence of float or None
+        The means of what lies in the first and in the last stretch between two of them.
     """
 
     def __init__(self, profile: Mapping[str, Any]) -> None:
@@ -76,6 +96,7 @@ class Reference:
         last = np.r_[first[1:], len(quantiles)] - 1
         # How much one value more or less moves F: half of it is the expected error.
         half = 0.5 * min(1 / steps, 1 / max(int(profile["distinct"]), 1))
+        self.ends = profile.get("ends") or ()
         self.upto = np.where(last == steps, 1.0, last / steps + half)
         self.below = np.where(first == 0, 0.0, first / steps - half)
         # Between two values that follow each other, F does not fall.
@@ -95,20 +116,27 @@ class Reference:
         between = self.upto[inside] + part * (self.below[after] - self.upto[inside])
         return np.where(left < 0, 0.0, np.where(x >= self.values[-1], 1.0, between))
 
-    def kolmogorov_smirnov(self, ordered: Floats) -> tuple[float, float]:
-        """Distance from sorted values, and its p-value."""
-        count = len(ordered)
-        upto = np.searchsorted(ordered, self.values, side="right") / count
-        below = np.searchsorted(ordered, self.values, side="left") / count
-        distance = float(max(np.abs(upto - self.upto).max(), np.abs(below - self.below).max()))
-        return distance, ks_p(distance, self.rows, count)
+    def kolmogorov_smirnov(self, now: Numbers) -> tuple[float, float]:
+        """Distance from what was counted, and its p-value."""
+        upto, below = np.abs(now.upto - self.upto), np.abs(now.below - self.below)
+        distance = float(max(upto.max(), below.max()))
+        return distance, ks_p_fast(distance, self.rows, now.given)
 
-    def wasserstein(self, ordered: Floats) -> float:
-        """∫ |Q − Q'| du over the quantile functions, by the trapezoid."""
-        levels = np.linspace(0, 1, len(self.quantiles))
-        theirs = np.quantile(ordered, levels, method="inverted_cdf")
-        with np.errstate(over="ignore"):
-            return float(np.trapezoid(np.abs(self.quantiles - theirs), levels))
+    def wasserstein(self, now: Numbers) -> float:
+        """∫ |F − G| dx, stretch by stretch between quantiles; F is linear in the inner ones."""
+        areas, tails = now.areas()
+        with np.errstate(over="ignore", invalid="ignore"):
+            own = self.upto[:-1] * np.diff(self.values)
+            own += (self.below[1:] - self.upto[:-1]) * self._before_next()
+            return float(np.abs(own - areas).sum() + tails)
+
+    def _before_next(self) -> Floats:
+        """How far the values of a stretch lie before its end, on average."""
+        far = np.asarray(np.diff(self.values) / 2)
+        for at, mean in zip((0, -1), self.ends, strict=False):
+            if mean is not None:
+                far[at] = self.values[1:][at] - mean
+        return far
 
     def edges(self) -> Floats:
         """Inner edges of the bins of PSI: the tenths, each once.
@@ -128,15 +156,20 @@ class Reference:
         return np.asarray(np.clip(np.diff(reached), 0.0, None) * self.rows)
 
 
-def compare(profile: Mapping[str, Any], values: Floats) -> dict[str, Any]:
+def knots(profile: Mapping[str, Any]) -> Floats:
+    """Where current values are counted for a comparison with a column's profile."""
+    return Reference(profile).values if profile.get("quantiles") else np.zeros(1)
+
+
+def compare(profile: Mapping[str, Any], now: Numbers) -> dict[str, Any]:
     """How numbers differ from a column's profile.
 
     Parameters
     ----------
     profile : mapping
         Of `mlops_magics.evidence.profile`, with quantiles.
-    values : array of shape (n,)
-        Missing ones as NaN; n > 0.
+    now : Numbers
+        Counted at its `knots`; at least one row.
 
     Returns
     -------
@@ -147,28 +180,25 @@ def compare(profile: Mapping[str, Any], values: Floats) -> dict[str, Any]:
         ``reference_mean``, ``histogram``; ``p``, uncorrected.
     """
     reference = Reference(profile)
-    ordered = np.sort(values[~np.isnan(values)])
-    missing = len(values) - len(ordered)
     edges = reference.edges()
     before = np.r_[reference.counts(edges), int(profile["missing"])]
-    binned = np.bincount(np.searchsorted(edges, ordered, side="left"), minlength=len(edges) + 1)
-    now = np.r_[binned, missing]
-    stability = shares.stability(before, now)
-    p = shares.missing_p((int(profile["missing"]), int(profile["rows"])), (missing, len(values)))
+    binned = np.diff(np.r_[0, now.reached(edges), now.given])
+    here = np.r_[binned, now.missing]
+    stability = shares.stability(before, here)
+    p = shares.missing_p((int(profile["missing"]), int(profile["rows"])), (now.missing, now.rows))
     found: dict[str, Any] = {
         "psi": stability.psi,
         "chance": stability.chance,
         "drift": stability.drift,
         "bins": {"edges": edges, "missing": True, "epsilon": shares.EPSILON},
-        "jensen_shannon": shares.jensen_shannon(before, now),
+        "jensen_shannon": shares.jensen_shannon(before, here),
         "p": p,
         "reference_mean": profile.get("mean"),
     }
-    if not len(ordered):
+    if not now.given:
         return found
-    distance, ks = reference.kolmogorov_smirnov(ordered)
-    finite = ordered[np.isfinite(ordered)]
-    moved = reference.wasserstein(finite) if len(finite) else None
+    distance, ks = reference.kolmogorov_smirnov(now)
+    moved = reference.wasserstein(now) if now.given > now.infinite else None
     std = profile.get("std") or 0.0
     return found | {
         "ks": distance,
@@ -177,14 +207,9 @@ def compare(profile: Mapping[str, Any], values: Floats) -> dict[str, Any]:
         "p": min(1.0, 2 * min(p, ks)) if p < 1.0 else ks,
         "wasserstein": moved,
         "wasserstein_std": moved / std if std > 0 and moved is not None else None,
-        "mean": _mean(finite),
-        "histogram": _histogram(reference, finite),
+        "mean": now.mean,
+        "histogram": _histogram(reference, np.sort(now.sample)),
     }
-
-
-def _mean(values: Floats) -> float | None:
-    with np.errstate(over="ignore"):
-        return float(values.mean()) if len(values) else None
 
 
 def _histogram(reference: Reference, ordered: Floats) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlops_magics.drift import categorical, reading, shares
-from mlops_magics.evidence import columns
+from mlops_magics.drift import seen, shares
+from mlops_magics.drift.seen import Profile, Seen, Tally
+from mlops_magics.drift.tallies import Categories, Numbers
 
 #: A share of missing values is worth a word when it rose by this much, and not by chance.
 MISSING_RISE = 0.05
@@ -26,53 +27,55 @@ FEWEST_ROWS = 30
 
 
 def find(
-    reference: Mapping[str, Mapping[str, Any]], current: pd.DataFrame, exclude: tuple[str, ...] = ()
+    reference: Profile, current: pd.DataFrame | Seen, exclude: tuple[str, ...] = ()
 ) -> list[str]:
     """What is not as it was in training, one sentence each, column by column."""
-    if len(current) == 0:
+    here = seen.of(reference, current) if isinstance(current, pd.DataFrame) else current
+    if not here.rows:
         return []
-    found = of_columns(reference, current, exclude)
-    unknown = [str(c) for c in current.columns if str(c) not in reference and c not in exclude]
+    found = of_columns(reference, here, exclude)
+    unknown = [name for name in here.strangers if name not in exclude]
     if unknown:
         found.append(f"Not seen in training: {_some(unknown, 'column')}.")
-    return found + _copies(reference, current)
+    return found + _copies(reference, here)
 
 
 def of_columns(
-    reference: Mapping[str, Mapping[str, Any]], current: pd.DataFrame, exclude: tuple[str, ...] = ()
+    reference: Profile, current: pd.DataFrame | Seen, exclude: tuple[str, ...] = ()
 ) -> list[str]:
     """What is not as it was in the columns of training, one sentence each."""
+    here = seen.of(reference, current) if isinstance(current, pd.DataFrame) else current
     found: list[str] = []
-    if len(current) == 0:
+    if not here.rows:
         return found
     for name, profile in reference.items():
         if name in exclude:
             continue
-        if name not in current.columns:
+        column = here.columns.get(name)
+        if column is None:
             found.append(f"{name} is missing from the data.")
             continue
-        read = reading.read(profile, current[name])
-        if read.note:
-            found.append(f"{name} {read.note}")
-        if read.values is not None:
-            found += [f"{name} {finding}" for finding in _column(profile, read.values)]
+        if column.note:
+            found.append(f"{name} {column.note}")
+        if column.readable:
+            found += [f"{name} {finding}" for finding in _column(profile, column.tally)]
     return found
 
 
-def _column(profile: Mapping[str, Any], values: pd.Series) -> list[str]:
-    findings = [*_gaps(profile, values)]
-    if profile["type"] in ("string", "boolean"):
-        findings += _categories(profile, values)
-    elif profile["type"] in ("integer", "number"):
-        findings += _range(profile, values.to_numpy(dtype=float))
-    varied = len(values) >= FEWEST_ROWS and int(profile["distinct"]) > 1
-    if varied and not values.isna().any() and columns.distinct(values) == 1:
-        findings.append(f"is {values.iloc[0]} in every one of {len(values)} rows.")
+def _column(profile: Mapping[str, Any], tally: Tally) -> list[str]:
+    findings = [*_gaps(profile, tally)]
+    if isinstance(tally, Categories):
+        findings += _categories(profile, tally)
+    elif isinstance(tally, Numbers):
+        findings += _range(profile, tally)
+    varied = tally.rows >= FEWEST_ROWS and int(profile["distinct"]) > 1
+    if varied and tally.always:
+        findings.append(f"is {tally.always} in every one of {tally.rows} rows.")
     return findings
 
 
-def _gaps(profile: Mapping[str, Any], values: pd.Series) -> list[str]:
-    missing, rows = int(values.isna().sum()), len(values)
+def _gaps(profile: Mapping[str, Any], tally: Tally) -> list[str]:
+    missing, rows = tally.missing, tally.rows
     before = int(profile["missing"]) / max(int(profile["rows"]), 1)
     if int(profile["rows"]) and int(profile["missing"]) == int(profile["rows"]) and missing < rows:
         return [f"had no value in training and has {rows - missing} now."]
@@ -84,9 +87,9 @@ def _gaps(profile: Mapping[str, Any], values: pd.Series) -> list[str]:
     return []
 
 
-def _categories(profile: Mapping[str, Any], values: pd.Series) -> list[str]:
+def _categories(profile: Mapping[str, Any], tally: Categories) -> list[str]:
     known: Mapping[str, int] = profile["categories"]
-    seen = categorical.counts(values)
+    seen = tally.counts
     total = sum(known.values()) + int(profile["other"])
     found = []
     new = {name: count for name, count in seen.items() if name not in known}
@@ -112,36 +115,32 @@ def _never(share: float, rows: int) -> float:
     return float((1 - share) ** rows)
 
 
-def _range(profile: Mapping[str, Any], values: np.ndarray[Any, Any]) -> list[str]:
+def _range(profile: Mapping[str, Any], tally: Numbers) -> list[str]:
     found = []
-    infinite = int(np.isinf(values).sum())
-    if infinite and not profile.get("infinite"):
-        found.append(f"is infinite in {infinite} of {len(values)} rows.")
-    finite = values[np.isfinite(values)]
-    if profile["min"] is None or not len(finite):
+    if tally.infinite and not profile.get("infinite"):
+        found.append(f"is infinite in {tally.infinite} of {tally.rows} rows.")
+    finite, outside = tally.given - tally.infinite, tally.outside
+    if profile["min"] is None or not finite:
         return found
     low, high = float(profile["min"]), float(profile["max"])
-    outside = int(((finite < low) | (finite > high)).sum())
     # Of m further values of the same kind, 2m / (n + 1) are expected outside the range of n, and
     # five times as many once in some hundred times (the ends of that range are themselves chance).
-    expected = 2 * len(finite) / (int(profile["rows"]) - int(profile["missing"]) + 1)
+    expected = 2 * finite / (int(profile["rows"]) - int(profile["missing"]) + 1)
     if outside > 5 * expected + 3 * np.sqrt(expected):
         found.append(
             f"is outside {low:g} to {high:g}, the range in training, in {outside} of "
-            f"{len(values)} rows (from {finite.min():g} to {finite.max():g})."
+            f"{tally.rows} rows (from {tally.least:g} to {tally.greatest:g})."
         )
     return found
 
 
-def _copies(reference: Mapping[str, Mapping[str, Any]], current: pd.DataFrame) -> list[str]:
+def _copies(reference: Profile, here: Seen) -> list[str]:
     if max((int(p["distinct"]) for p in reference.values()), default=0) < MANY:
         return []  # rows of a few categories are alike by nature
-    try:
-        copies = int(current.duplicated().sum())
-    except TypeError:  # lists and mappings have no hash
-        return []
-    if len(current) >= FEWEST_ROWS and copies / len(current) >= 0.05:
-        return [f"{copies} of {len(current)} rows are exact copies of another row."]
+    rows = here.compared
+    if rows >= FEWEST_ROWS and here.copies / rows >= 0.05:
+        which = f"{rows} rows" if rows == here.rows else f"the first {rows} rows"
+        return [f"{here.copies} of {which} are exact copies of another row."]
     return []
 
 

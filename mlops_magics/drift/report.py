@@ -19,8 +19,10 @@ from typing import Any
 import pandas as pd
 
 from mlops_magics import records
-from mlops_magics.drift import categorical, numeric, reading, shares
+from mlops_magics.drift import categorical, numeric, seen, shares
 from mlops_magics.drift.quality import FEWEST_ROWS
+from mlops_magics.drift.seen import Column, Seen
+from mlops_magics.drift.tallies import Categories, Numbers
 
 Profile = Mapping[str, Mapping[str, Any]]
 
@@ -36,7 +38,7 @@ class Rule:
 
 def compare(
     reference: Profile,
-    current: pd.DataFrame,
+    current: pd.DataFrame | Seen,
     *,
     rule: Rule | None = None,
     exclude: tuple[str, ...] = (),
@@ -48,7 +50,7 @@ def compare(
     ----------
     reference : mapping
         Column → profile, as `mlops_magics.evidence.profile.profile` makes it.
-    current : DataFrame
+    current : DataFrame or Seen
         The same columns, any rows.
     exclude : tuple of str
         Columns to leave out, the target for one.
@@ -67,11 +69,11 @@ def compare(
         categories ``chi2``, ``chi2_p``, ``cramers_v``.
     """
     chosen = rule or Rule()
-    names = {str(c): c for c in current.columns}
+    here = seen.of(reference, current) if isinstance(current, pd.DataFrame) else current
     found = [
-        _masked(name, profile, len(current))
+        _masked(name, profile, here.rows)
         if name in masked
-        else _measure(name, profile, current[names[name]] if name in names else None, len(current))
+        else _measure(name, profile, here.columns.get(name), here.rows)
         for name, profile in reference.items()
         if name not in exclude
     ]
@@ -101,25 +103,26 @@ def _masked(name: str, profile: Mapping[str, Any], rows_now: int) -> dict[str, A
 
 
 def _measure(
-    name: str, profile: Mapping[str, Any], values: pd.Series | None, rows_now: int
+    name: str, profile: Mapping[str, Any], column: Column | None, rows_now: int
 ) -> dict[str, Any]:
     kind = str(profile["type"])
     base = _base(name, profile)
     if rows_now == 0:
         return base | {"rows": 0, "missing": None, "reason": "There are no rows."}
-    if values is None:
+    if column is None:
         reason = "The column is missing from the data."
         return base | {"drifted": True, "level": "changed", "reason": reason}
-    base |= {"rows": rows_now, "missing": float(values.isna().mean())}
+    base |= {"rows": rows_now, "missing": column.missing / rows_now}
     reason = _no_comparison(kind, profile)
     if reason:
         return base | {"reason": reason}
-    read = reading.read(profile, values)
-    if read.values is None:
-        return base | {"drifted": True, "level": "changed", "reason": f"It {read.note}"}
-    if kind in ("integer", "number"):
-        return base | numeric.compare(profile, read.values.to_numpy(dtype=float))
-    return base | categorical.compare(profile, read.values)
+    if not column.readable:
+        return base | {"drifted": True, "level": "changed", "reason": f"It {column.note}"}
+    if isinstance(column.tally, Numbers):
+        return base | numeric.compare(profile, column.tally)
+    if isinstance(column.tally, Categories):
+        return base | categorical.compare(profile, column.tally)
+    raise TypeError(f"A column of {kind} is not compared.")  # said above
 
 
 def _no_comparison(kind: str, profile: Mapping[str, Any]) -> str:

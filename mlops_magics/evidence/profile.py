@@ -1,8 +1,8 @@
 """The profile of data: what each column looked like, small enough to keep with its record.
 
 It is shown with the record, and it is the reference against which drift is judged later: the
-201 quantiles bin a million values so finely that the Kolmogorov-Smirnov distance read from
-them is off by 3e-4 at most on continuous data.
+401 quantiles bin values so finely that the Kolmogorov-Smirnov distance read from them is off by
+0.00125 at most, and by 2e-4 on a million continuous ones.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import pandas as pd
 
 from mlops_magics.evidence import columns
 
-#: Every half percent, from the least value to the greatest.
-QUANTILES = 201
+#: Every quarter of a percent, from the least value to the greatest.
+QUANTILES = 401
 BINS = 20
 #: Categories counted one by one; the rest are counted together.
 CATEGORIES = 50
@@ -29,8 +29,10 @@ def profile(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
     values). Beside these
 
     - integers and numbers have, over their finite values, ``mean``, ``std`` (with n - 1),
-      ``min``, ``max``, ``quantiles`` (201), ``histogram`` (``edges``, one more than
-      ``counts``), and ``infinite``, the count of the others;
+      ``min``, ``max``, ``quantiles`` (401), ``ends`` (the means of what lies between the least two
+      different quantiles and between the greatest two, where a tail is not straight),
+      ``histogram`` (``edges``, one more than ``counts``), and ``infinite``, the count of the
+      others;
     - strings and booleans have ``categories`` (value → count, the 50 most frequent, most
       frequent first) and ``other``, the count of the rest;
     - datetimes have ``min`` and ``max`` in ISO 8601.
@@ -60,13 +62,15 @@ def _numbers(values: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
     with np.errstate(over="ignore", invalid="ignore"):
         steps = np.flatnonzero(finite[1:] != finite[:-1])
         infinities = len(np.unique(given[np.isinf(given)]))
+        quantiles = _quantiles(finite)
         return {
             "distinct": (len(steps) + 1 if count else 0) + infinities,
             "mean": _number(finite.mean()) if count else None,
             "std": _number(finite.std(ddof=1)) if count > 1 else None,
             "min": _number(finite[0]) if count else None,
             "max": _number(finite[-1]) if count else None,
-            "quantiles": _quantiles(finite),
+            "quantiles": quantiles,
+            "ends": _ends(finite, np.unique(quantiles)) if quantiles else None,
             "histogram": _histogram(finite),
             "infinite": len(given) - count,
         }
@@ -78,6 +82,16 @@ def _quantiles(finite: np.ndarray[Any, Any]) -> list[float] | None:
     # Values that were really seen: between two of them a quantile of a count means nothing.
     at = np.linspace(0, 1, QUANTILES)
     return [float(q) for q in np.quantile(finite, at, method="inverted_cdf")]
+
+
+def _ends(finite: np.ndarray[Any, Any], knots: np.ndarray[Any, Any]) -> list[float | None]:
+    means = []
+    for low, high in (knots[:2], knots[-2:]) if len(knots) > 1 else ():
+        between = finite[
+            np.searchsorted(finite, low, side="right") : np.searchsorted(finite, high, side="left")
+        ]
+        means.append(_number(between.mean()) if len(between) else None)
+    return means
 
 
 def _histogram(finite: np.ndarray[Any, Any]) -> dict[str, list[float]] | None:

@@ -155,9 +155,10 @@ class _Look:
         profile = self._profile()
         current = seen.frame[[c for c in seen.frame.columns if str(c) in profile]]
         masked = seen.masked
-        features = drift.report.compare(profile, current, masked=masked) if profile else []
+        came = drift.seen.of(profile, current)
+        features = drift.report.compare(profile, came, masked=masked) if profile else []
         features += self._predictions(seen)
-        quality = drift.quality.find(profile, current, masked) if profile else []
+        quality = drift.quality.find(profile, came, masked) if profile else []
         performed = performance.measure(seen, self.asked, self.training, labels, on)
         self.warnings += performed.notes
         subject = drift.facts.subject(

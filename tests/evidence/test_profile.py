@@ -30,11 +30,19 @@ def test_credit(credit: pd.DataFrame) -> None:
     assert age["distinct"] == credit["Age"].nunique()
     assert age["mean"] == pytest.approx(credit["Age"].mean())
     assert age["std"] == pytest.approx(credit["Age"].std())
-    assert len(age["quantiles"]) == 201
+    assert len(age["quantiles"]) == 401
     assert age["quantiles"][0] == age["min"] == credit["Age"].min()
-    assert age["quantiles"][100] == credit["Age"].quantile(0.5, interpolation="lower")
+    assert age["quantiles"][200] == credit["Age"].quantile(0.5, interpolation="lower")
     assert len(age["histogram"]["edges"]) == len(age["histogram"]["counts"]) + 1 == 21
     assert sum(age["histogram"]["counts"]) == 4454
+    low, high = np.unique(age["quantiles"])[[1, -2]]
+    first, last = age["ends"]
+    assert first is None or age["min"] < first < low  # whole years: there may be none between
+    assert last is None or high < last < age["max"]
+    amounts = found["Amount"]
+    knots = np.unique(amounts["quantiles"])
+    beyond = credit["Amount"][(credit["Amount"] > knots[-2]) & (credit["Amount"] < knots[-1])]
+    assert amounts["ends"][1] == pytest.approx(beyond.mean())
     assert income["missing"] == credit["Income"].isna().sum()
     assert sum(income["histogram"]["counts"]) == 4454 - income["missing"]
     assert home["categories"] == credit["Home"].value_counts().to_dict()

@@ -1,0 +1,151 @@
+"""What came, in one pass: a tally of each column that training had.
+
+A table in memory and batches that are read from a file one after the other are counted alike, so
+that data larger than memory gives the figures that it would give in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from mlops_magics.drift import numeric, reading
+from mlops_magics.drift.tallies import Categories, Numbers, Others
+from mlops_magics.evidence import rows
+
+Profile = Mapping[str, Mapping[str, Any]]
+Tally = Numbers | Categories | Others
+
+#: So many of the first rows are looked at for copies of each other.
+COPIES = 100_000
+
+
+@dataclass
+class Column:
+    """A column as it came.
+
+    Attributes
+    ----------
+    rows, missing : int
+    note : str
+        What is to be said of its type, in words; empty when it is as it was.
+    readable : bool
+        Whether it can be read as what it was; else only rows and gaps are counted.
+    """
+
+    tally: Tally
+    rows: int = 0
+    missing: int = 0
+    note: str = ""
+    readable: bool = True
+
+
+@dataclass
+class Seen:
+    """Rows, by column.
+
+    Attributes
+    ----------
+    columns : dict
+        Those of training that came.
+    strangers : list of str
+        The names of the others.
+    copies : int
+        How many of the first `compared` rows are exact copies of one before.
+    """
+
+    columns: dict[str, Column] = field(default_factory=dict)
+    rows: int = 0
+    strangers: list[str] = field(default_factory=list)
+    copies: int = 0
+    compared: int = 0
+
+
+def of(reference: Profile, frame: pd.DataFrame) -> Seen:
+    """A table in memory."""
+    seen = Seen(rows=len(frame))
+    seen.strangers = [str(c) for c in frame.columns if str(c) not in reference]
+    for name, values in frame.items():
+        if str(name) in reference:
+            column = seen.columns[str(name)] = Column(tally(reference[str(name)]))
+            _add(column, reference[str(name)], values)
+    _copies(seen, [rows.hashes(frame.head(COPIES))])
+    return seen
+
+
+def of_batches(reference: Profile, batches: Iterable[pa.RecordBatch]) -> Seen:
+    """Batches of Arrow, of which only one is in memory."""
+    seen = Seen()
+    first: list[np.ndarray[Any, np.dtype[np.uint64]]] = []
+    for batch in batches:
+        if not seen.rows:
+            names = batch.schema.names
+            seen.strangers = [name for name in names if name not in reference]
+            seen.columns = {n: Column(tally(reference[n])) for n in names if n in reference}
+        if seen.rows < COPIES:
+            first.append(rows.hashes(batch.slice(0, COPIES - seen.rows).to_pandas()))
+        seen.rows += batch.num_rows
+        for name, column in seen.columns.items():
+            _add_arrow(column, reference[name], batch.column(name))
+    _copies(seen, first)
+    return seen
+
+
+def tally(profile: Mapping[str, Any]) -> Tally:
+    """An empty one for a column of that profile."""
+    kind = str(profile["type"])
+    if kind in ("integer", "number"):
+        return Numbers(numeric.knots(profile))
+    return Categories() if kind in ("string", "boolean") else Others()
+
+
+def _add(column: Column, profile: Mapping[str, Any], values: pd.Series) -> None:
+    column.rows += len(values)
+    column.missing += int(values.isna().sum())
+    if not column.readable:
+        return
+    read = reading.read(profile, values)
+    column.note = column.note or read.note
+    if read.values is None:
+        column.readable, column.note = False, read.note
+    elif isinstance(column.tally, Numbers):
+        column.tally.add(read.values.to_numpy(dtype=float))
+    else:
+        column.tally.add(read.values)
+
+
+def _add_arrow(column: Column, profile: Mapping[str, Any], values: pa.Array) -> None:
+    """The same, without a way through Python's objects where the type is as it was."""
+    kind, counted = values.type, column.tally
+    if isinstance(counted, Numbers) and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        column.rows += len(numbers)
+        column.missing += int(np.isnan(numbers).sum())
+        counted.add(numbers)
+        return
+    text = kind.value_type if pa.types.is_dictionary(kind) else kind
+    wanted = pa.types.is_boolean if profile["type"] == "boolean" else _is_text
+    if isinstance(counted, Categories) and wanted(text):
+        found = values.value_counts()
+        names, counts = found.field(0).to_pylist(), found.field(1).to_pylist()
+        by_name = {n: c for n, c in zip(names, counts, strict=True) if n is not None}
+        column.rows += len(values)
+        column.missing += values.null_count
+        counted.add_counts(by_name, len(values))
+        return
+    _add(column, profile, values.to_pandas())
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _copies(seen: Seen, hashes: list[np.ndarray[Any, np.dtype[np.uint64]]]) -> None:
+    if hashes:
+        met = np.concatenate(hashes)
+        seen.compared, seen.copies = len(met), len(met) - len(np.unique(met))
