@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ Tally = Numbers | Categories | Others
 
 #: So many of the first rows are looked at for copies of each other.
 COPIES = 100_000
+#: Rows of a file that are read at once.
+BATCH = 1 << 14
+_ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass
@@ -93,6 +97,33 @@ def of_batches(reference: Profile, batches: Iterable[pa.RecordBatch]) -> Seen:
         for name, column in seen.columns.items():
             _add_arrow(column, reference[name], batch.column(name))
     _copies(seen, first)
+    return seen
+
+
+def of_parquet(reference: Profile, file: Path) -> Seen:
+    """A Parquet file, of which a part of one column is in memory."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(file, pre_buffer=False) as stored:
+        names = stored.schema_arrow.names
+        seen = Seen(rows=stored.metadata.num_rows)
+        seen.strangers = [name for name in names if name not in reference]
+        seen.columns = {n: Column(tally(reference[n])) for n in names if n in reference}
+        met = np.zeros(min(seen.rows, COPIES), dtype=np.uint64)
+        for name in names:
+            start = 0
+            for batch in stored.iter_batches(BATCH, columns=[name], use_threads=False):
+                if name in reference:
+                    _add_arrow(seen.columns[name], reference[name], batch.column(0))
+                elif start >= len(met):
+                    break
+                part = met[start : start + batch.num_rows]
+                # Rows are alike if all their columns are, whichever way these are put together.
+                part *= _ODD
+                if len(part):
+                    part ^= rows.hashes(batch.slice(0, len(part)).to_pandas())
+                start += batch.num_rows
+    _copies(seen, [met])
     return seen
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlops_magics.drift.places import Places
 from mlops_magics.drift.shares import Floats
 from mlops_magics.evidence import columns
 
@@ -43,6 +44,7 @@ class Numbers:
 
     def __init__(self, knots: Floats) -> None:
         self.knots = knots
+        self._places = Places(knots)
         self.counts = np.zeros(2 * len(knots) + 1, dtype=np.int64)
         self.rows = self.missing = 0
         self.least, self.greatest = np.nan, np.nan
@@ -64,7 +66,7 @@ class Numbers:
             self.missing += int(gaps.sum())
         if not len(block):
             return
-        left = np.searchsorted(self.knots, block, side="left")
+        left = self._places.find(block)
         on = self.knots[np.minimum(left, len(self.knots) - 1)] == block
         self.counts += np.bincount(2 * left + on, minlength=len(self.counts))
         finite = np.isfinite(block)

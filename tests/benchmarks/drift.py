@@ -39,8 +39,7 @@ import pyarrow.parquet as pq, scipy.stats, pandas
 from mlops_magics.drift import quality, report, seen
 MEASURED
 profile = json.load(open(sys.argv[1]))
-current = pq.ParquetFile(sys.argv[2], pre_buffer=False)
-came = seen.of_batches(profile, current.iter_batches(65_536, use_threads=False))
+came = seen.of_parquet(profile, sys.argv[2])
 found = report.compare(profile, came)
 quality.find(profile, came)
 done({"ks": {f["name"]: f["ks"] for f in found if "ks" in f}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,19 @@ def test_batches_give_what_a_table_gives(credit: pd.DataFrame, size: int) -> Non
         # Sums in another order differ in their last digits.
         assert found == approximately(wanted)
     assert quality.find(reference, parts) == quality.find(reference, whole)
+
+
+def test_a_file_gives_what_a_table_gives(credit: pd.DataFrame, tmp_path: Path) -> None:
+    reference = profile(credit.head(3000))
+    current = damaged(credit).tail(1454).reset_index(drop=True)
+    current.to_parquet(tmp_path / "now.parquet", row_group_size=400)
+    whole, read = seen.of(reference, current), seen.of_parquet(reference, tmp_path / "now.parquet")
+    assert (read.rows, read.strangers, read.copies, read.compared) == (
+        whole.rows, whole.strangers, whole.copies, whole.compared,
+    )  # fmt: skip
+    found, wanted = report.compare(reference, read), report.compare(reference, whole)
+    assert found == approximately(wanted)
+    assert quality.find(reference, read) == quality.find(reference, whole)
 
 
 def approximately(value: Any) -> Any:
