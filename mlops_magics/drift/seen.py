@@ -100,12 +100,18 @@ def of_batches(reference: Profile, batches: Iterable[pa.RecordBatch]) -> Seen:
     return seen
 
 
-def of_parquet(reference: Profile, file: Path) -> Seen:
-    """A Parquet file, of which a part of one column is in memory."""
+def of_parquet(reference: Profile, file: Path, *, only: bool = False) -> Seen:
+    """A Parquet file, of which a part of one column is in memory.
+
+    Parameters
+    ----------
+    only : bool
+        Whether columns that training did not have are left out.
+    """
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(file, pre_buffer=False) as stored:
-        names = stored.schema_arrow.names
+        names = [n for n in stored.schema_arrow.names if n in reference or not only]
         seen = Seen(rows=stored.metadata.num_rows)
         seen.strangers = [name for name in names if name not in reference]
         seen.columns = {n: Column(tally(reference[n])) for n in names if n in reference}

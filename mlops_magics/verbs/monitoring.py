@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics import drift, evidence, goals, records, store
 from mlops_magics.errors import BadGoal, MlopsError, UnknownName
 from mlops_magics.records import Dataset, Deployment, Monitoring
-from mlops_magics.verbs import evaluation, goal_texts, observing, performance, validating
+from mlops_magics.verbs import evaluation, goal_texts, large, observing, performance, validating
 from mlops_magics.verbs.declaration import Data, DeploymentName, verb
 from mlops_magics.verbs.evaluation import Asked
 from mlops_magics.verbs.observing import Observed
@@ -49,7 +49,8 @@ def monitor(
     since : str
         Where to begin: ``7d``, ``12h``, ``30m`` or a date; empty for all time.
     data : data, optional
-        Rows to look at in place of captured requests.
+        Rows to look at in place of captured requests. A Parquet file of more than a million is
+        read in parts.
     labels : data, optional
         The truth, as it is known by now: a column of labels, and one of keys.
     on : str, optional
@@ -136,7 +137,18 @@ class _Look:
         """Rows in place of captured ones, and what the model answers to them."""
         import pandas as pd
 
-        frame = store.datasets.load(data).frame
+        came, warnings = None, tuple[str, ...]()
+        if (file := large.file(data)) is not None:
+            came, frame = (
+                drift.seen.of_parquet(self._profile(), file, only=True),
+                large.sample(file),
+            )
+            warnings = (
+                f"Drift and quality are of all {came.rows:,} rows; predictions and performance of "
+                f"{len(frame):,} of them, evenly spread.",
+            )
+        else:
+            frame = store.datasets.load(data).frame
         predictions = None
         if self.asked is not None and len(frame):
             try:
@@ -148,14 +160,15 @@ class _Look:
                     f"{self.version.ref} can't answer this data ({type(error).__name__}: {first}), "
                     "so its predictions were not looked at."
                 )
-        return Observed(frame=frame, predictions=predictions)
+        return Observed(frame=frame, predictions=predictions, came=came, warnings=warnings)
 
     def judge(self, seen: Observed, labels: Any, on: str, asked_for: Sequence[Goal]) -> Monitoring:
         """All that can be said of it."""
         profile = self._profile()
-        current = seen.frame[[c for c in seen.frame.columns if str(c) in profile]]
-        masked = seen.masked
-        came = drift.seen.of(profile, current)
+        masked, came = seen.masked, seen.came
+        if came is None:
+            known = [c for c in seen.frame.columns if str(c) in profile]
+            came = drift.seen.of(profile, seen.frame[known])
         features = drift.report.compare(profile, came, masked=masked) if profile else []
         features += self._predictions(seen)
         quality = drift.quality.find(profile, came, masked) if profile else []
@@ -166,7 +179,7 @@ class _Look:
             features=features,
             service=seen.service,
             performance=performed.facts,
-            rows=len(seen.frame),
+            rows=seen.rows,
         )
         if performed.sample is not None:
             subject = replace(subject, sample=performed.sample, features=performed.rows, problem="")
@@ -186,7 +199,7 @@ class _Look:
             quality=tuple(quality),
             goals=results,
             model=self.version.ref,
-            rows=len(seen.frame),
+            rows=seen.rows,
             reference_rows=int(self.training.split.get("train_rows", 0)) if self.training else 0,
             warnings=(*seen.warnings, *self.warnings),
         )

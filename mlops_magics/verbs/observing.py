@@ -16,6 +16,7 @@ from mlops_magics.records import Deployment
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlops_magics.drift.seen import Seen
     from mlops_magics.store.versions import Version
 
 _SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(m|min|h|d|w)\s*")
@@ -44,6 +45,8 @@ class Observed:
         requests was kept, ``kept`` says how many, which is what ``latency_ms`` is of.
     masked : tuple of str
         Columns whose values were not kept.
+    came : Seen or None
+        All rows, counted, where `frame` is a sample of them.
     """
 
     frame: pd.DataFrame
@@ -51,6 +54,12 @@ class Observed:
     service: dict[str, Any] = field(default_factory=dict)
     masked: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    came: Seen | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.frame) if self.came is None else self.came.rows
 
 
 def beginning(since: str) -> datetime | None:

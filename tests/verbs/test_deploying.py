@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,7 @@ def model(names: dict[str, Any]) -> Any:
     return train(names)
 
 
-@pytest.fixture(autouse=True)
-def nothing_left(project: Path) -> Iterator[None]:
-    yield
-    for deployment in state.all():
-        if deployment.status != "stopped":
-            state.target(deployment.target).undeploy(deployment)
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 def test_from_a_version_to_answers_to_stopped(model: Any, names: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from mlops_magics.errors import BadData, BadGoal, UnknownName, WrongUsage
 from mlops_magics.records import Dataset, Deployment, Monitoring
 from mlops_magics.serving.capture import Capture, Captured
 from mlops_magics.serving.capture_rules import Rules
-from mlops_magics.verbs import labelling, observing
+from mlops_magics.verbs import labelling, large, observing
 
 COLUMNS = ["Seniority", "Time", "Age", "Amount", "Price"]
 
@@ -434,6 +434,39 @@ def test_given_rows_need_no_deployment(unseen: pd.DataFrame, project: Path) -> N
     assert half.performance["metrics"]["roc_auc"] == pytest.approx(
         roc_auc_score(unseen["Status"][even] == "bad", scores[even.to_numpy(), 0])
     )
+
+
+def test_a_large_file_is_read_in_parts(
+    unseen: pd.DataFrame, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = pd.concat([unseen.assign(Price=unseen["Price"] * 1.6)] * 3, ignore_index=True)
+    many.to_parquet("many.parquet", row_group_size=100)
+    whole = mlops.monitor("credit", data="many.parquet")
+    monkeypatch.setattr(large, "LARGE", len(many) - 1)
+    monkeypatch.setattr(large, "SAMPLE", len(unseen))
+    record = mlops.monitor("credit", data=str(project / "many.parquet"))
+    assert (record.rows, record.passed) == (len(many), whole.passed) == (3 * len(unseen), False)
+    of_all, of_parts = (
+        {f["name"]: f for f in r.features if f.get("role") != "prediction"} for r in (whole, record)
+    )
+    assert set(of_parts) == set(of_all)
+    for name, found in of_parts.items():
+        assert found["drift"] == pytest.approx(of_all[name]["drift"], rel=1e-9), name
+        assert found["reason"] == of_all[name]["reason"]
+    assert record.quality == whole.quality
+    (warning,) = [w for w in record.warnings if "evenly spread" in w]
+    assert f"all {len(many):,} rows" in warning
+    # Each third row of three copies: what is measured is of as many rows, and about the same.
+    assert record.performance["rows"] == len(unseen)
+    assert record.performance["metrics"]["accuracy"] == pytest.approx(
+        whole.performance["metrics"]["accuracy"], abs=0.05
+    )
+
+
+def test_a_large_file_that_is_none_is_said(data: Dataset, project: Path) -> None:
+    (project / "broken.parquet").write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(BadData, match=r"broken\.parquet"):
+        mlops.monitor("credit", data="broken.parquet")
 
 
 def test_rows_the_model_cannot_take_are_still_looked_at(unseen: pd.DataFrame) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,7 @@ from mlops_magics.verbs import releasing
 from tests.targets.loads import until
 from tests.verbs import governed
 
-
-@pytest.fixture(autouse=True)
-def nothing_left(project: Path) -> Iterator[None]:
-    yield
-    for deployment in state.all():
-        if deployment.status != "stopped":
-            state.target(deployment.target).undeploy(deployment)
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 def train(names: dict[str, Any], columns: int = 5, **options: Any) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +15,7 @@ from mlops_magics.targets import state
 from mlops_magics.verbs.steps import step
 from tests.verbs import governed
 
-
-@pytest.fixture(autouse=True)
-def nothing_left(project: Path) -> Iterator[None]:
-    yield
-    for deployment in state.all():
-        if deployment.status != "stopped":
-            state.target(deployment.target).undeploy(deployment)
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 @pytest.fixture

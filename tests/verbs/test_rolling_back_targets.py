@@ -20,13 +20,7 @@ from tests.targets import images, kube_play
 from tests.targets import plugins as mlflow_plugins
 from tests.verbs import governed
 
-
-@pytest.fixture(autouse=True)
-def nothing_left(project: Path) -> Iterator[None]:
-    yield
-    for deployment in state.all():
-        if deployment.status != "stopped":
-            state.target(deployment.target).undeploy(deployment)
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 @pytest.fixture
