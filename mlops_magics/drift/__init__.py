@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mlops_magics.drift import (
         categorical,
         checks,
+        exact,
         facts,
         labels,
         numeric,
@@ -26,6 +27,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     [
         "categorical",
         "checks",
+        "exact",
         "facts",
         "labels",
         "numeric",

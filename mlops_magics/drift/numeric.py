@@ -156,6 +156,11 @@ class Reference:
         return np.asarray(np.clip(np.diff(reached), 0.0, None) * self.rows)
 
 
+def both(missing: float, values: float) -> float:
+    """A column drifts if its values or its gaps do: two tests, so Bonferroni over both."""
+    return min(1.0, 2 * min(missing, values)) if missing < 1.0 else values
+
+
 def knots(profile: Mapping[str, Any]) -> Floats:
     """Where current values are counted for a comparison with a column's profile."""
     return Reference(profile).values if profile.get("quantiles") else np.zeros(1)
@@ -193,6 +198,7 @@ def compare(profile: Mapping[str, Any], now: Numbers) -> dict[str, Any]:
         "bins": {"edges": edges, "missing": True, "epsilon": shares.EPSILON},
         "jensen_shannon": shares.jensen_shannon(before, here),
         "p": p,
+        "missing_p": p,
         "reference_mean": profile.get("mean"),
     }
     if not now.given:
@@ -203,8 +209,7 @@ def compare(profile: Mapping[str, Any], now: Numbers) -> dict[str, Any]:
     return found | {
         "ks": distance,
         "ks_p": ks,
-        # The column drifts if its values or its gaps do: two tests, so Bonferroni over both.
-        "p": min(1.0, 2 * min(p, ks)) if p < 1.0 else ks,
+        "p": both(p, ks),
         "wasserstein": moved,
         "wasserstein_std": moved / std if std > 0 and moved is not None else None,
         "mean": now.mean,

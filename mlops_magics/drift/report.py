@@ -20,6 +20,7 @@ import pandas as pd
 
 from mlops_magics import records
 from mlops_magics.drift import categorical, numeric, seen, shares
+from mlops_magics.drift import exact as drift_exact
 from mlops_magics.drift.quality import FEWEST_ROWS
 from mlops_magics.drift.seen import Column, Seen
 from mlops_magics.drift.tallies import Categories, Numbers
@@ -43,6 +44,7 @@ def compare(
     rule: Rule | None = None,
     exclude: tuple[str, ...] = (),
     masked: Collection[str] = (),
+    exact: tuple[pd.DataFrame, pd.DataFrame] | None = None,
 ) -> list[dict[str, Any]]:
     """Judge each feature of the reference.
 
@@ -56,6 +58,9 @@ def compare(
         Columns to leave out, the target for one.
     masked : collection of str
         Columns whose values were not kept, so that nothing is said of them.
+    exact : tuple of two DataFrames, optional
+        The rows of training and those that came: figures are then of all their values, and have
+        ``exact``.
 
     Returns
     -------
@@ -77,12 +82,25 @@ def compare(
         for name, profile in reference.items()
         if name not in exclude
     ]
+    if exact is not None:
+        for feature in found:
+            feature |= _exactly(feature, reference, *exact)
     tested = [f for f in found if "p" in f]
     corrected = shares.correct([f["p"] for f in tested])
     for feature, p in zip(tested, corrected, strict=True):
         feature["p_corrected"] = p
         feature |= _decide(feature, chosen)
     return [records.jsonable(feature) for feature in found]
+
+
+def _exactly(
+    feature: Mapping[str, Any], reference: Profile, before: pd.DataFrame, now: pd.DataFrame
+) -> dict[str, Any]:
+    name = feature["name"]
+    if "p" not in feature or name not in before.columns or name not in now.columns:
+        return {}
+    missing = feature.get("missing_p", 1.0)
+    return drift_exact.figures(reference[name], before[name], now[name], missing)
 
 
 def _base(name: str, profile: Mapping[str, Any]) -> dict[str, Any]:

@@ -103,6 +103,48 @@ def test_profile_mode_is_close_to_exact_on_every_column(credit: pd.DataFrame) ->
             assert feature["ks"] == pytest.approx(exact.statistic, abs=0.002), name
 
 
+def test_exact_mode_is_scipys_on_every_column(credit: pd.DataFrame) -> None:
+    order = np.random.default_rng(3).permutation(len(credit))
+    train, test = credit.iloc[order[:3000]], credit.iloc[order[3000:]]
+    current = test.assign(Income=test["Income"] * 1.3, Home=test["Home"].replace("rent", "boat"))
+    found = report.compare(profile(train), current, exclude=("Status",), exact=(train, current))
+    for feature in found:
+        name = feature["name"]
+        one, other = train[name].dropna(), current[name].dropna()
+        assert feature["exact"] is True
+        if feature["type"] in ("integer", "number"):
+            theirs = stats.ks_2samp(one, other, method="asymp")
+            figures = (feature["ks"], feature["ks_p"], feature["wasserstein"])
+            moved = stats.wasserstein_distance(one, other)
+            assert figures == pytest.approx((theirs.statistic, theirs.pvalue, moved), **CLOSE)
+            continue
+        table = pd.crosstab(
+            np.r_[np.zeros(len(one)), np.ones(len(other))],
+            np.r_[one.astype(str), other.astype(str)],
+        ).to_numpy()
+        assert feature["jensen_shannon"] == pytest.approx(
+            distance.jensenshannon(table[0], table[1], base=2), **CLOSE
+        )
+        if (stats.contingency.expected_freq(table) >= 5).all():
+            exact = stats.chi2_contingency(table, correction=False)
+            assert (feature["chi2"], feature["chi2_p"]) == pytest.approx(
+                (exact.statistic, exact.pvalue), **CLOSE
+            )
+    drifted = {f["name"] for f in found if f["drifted"]}
+    assert drifted == {
+        f["name"] for f in report.compare(profile(train), current, exclude=("Status",))
+        if f["drifted"]
+    }  # fmt: skip
+
+
+def test_exact_mode_leaves_alone_what_it_can_not_read() -> None:
+    before = pd.DataFrame({"x": np.arange(100.0), "y": [None] * 100, "z": ["a", "b"] * 50})
+    now = pd.DataFrame({"x": ["high"] * 60, "y": [1.0] * 60})
+    found = report.compare(profile(before), now, exact=(before, now))
+    assert not any("exact" in feature for feature in found)
+    assert [f["level"] for f in found] == ["changed", "not judged", "changed"]
+
+
 def test_profile_mode_is_exact_at_the_quantiles_of_continuous_data() -> None:
     one, other = sides(shift=0.5)
     found = numeric.compare(profile(pd.DataFrame({"x": one}))["x"], counted(one, other))

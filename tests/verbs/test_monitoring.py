@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -461,6 +462,23 @@ def test_a_large_file_is_read_in_parts(
     assert record.performance["metrics"]["accuracy"] == pytest.approx(
         whole.performance["metrics"]["accuracy"], abs=0.05
     )
+
+
+def test_exact_figures_are_of_the_training_rows(
+    unseen: pd.DataFrame, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = mlops.monitor("credit", data=unseen, exact=True)
+    by_name = {f["name"]: f for f in record.features}
+    trained = store.datasets.frames(data)[0]
+    for name in COLUMNS:
+        theirs = stats.ks_2samp(trained[name], unseen[name], method="asymp")
+        assert by_name[name]["ks"] == pytest.approx(theirs.statistic, abs=1e-12)
+        assert by_name[name]["exact"]
+    assert "exact" not in mlops.monitor("credit", data=unseen).features[0]
+    unseen.to_parquet("many.parquet")
+    monkeypatch.setattr(large, "LARGE", 10)
+    with pytest.raises(WrongUsage, match=r"Exact figures need all rows in memory"):
+        mlops.monitor("credit", data="many.parquet", exact=True)
 
 
 def test_a_large_file_that_is_none_is_said(data: Dataset, project: Path) -> None:
