@@ -61,10 +61,15 @@ class Limits:
     backlog: int = BACKLOG
 
     def within(self, files: int) -> Limits:
-        """As many of both as a process with so many files can have."""
+        """As many of both as a process with so many files can have.
+
+        One turn of the event loop accepts a backlog, while those that gave way to the two before
+        are still being closed.
+        """
         room = max(2, files - RESERVED)
-        backlog = min(self.backlog, room // 2)
-        return replace(self, connections=min(self.connections, room - backlog), backlog=backlog)
+        backlog = max(1, min(self.backlog, room // 8))
+        most = max(1, room - 3 * backlog)
+        return replace(self, connections=min(self.connections, most), backlog=backlog)
 
 
 def raise_files() -> int:
