@@ -198,7 +198,6 @@ def compare(profile: Mapping[str, Any], now: Numbers) -> dict[str, Any]:
         "bins": {"edges": edges, "missing": True, "epsilon": shares.EPSILON},
         "jensen_shannon": shares.jensen_shannon(before, here),
         "p": p,
-        "missing_p": p,
         "reference_mean": profile.get("mean"),
     }
     if not now.given:

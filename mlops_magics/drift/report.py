@@ -99,8 +99,7 @@ def _exactly(
     name = feature["name"]
     if "p" not in feature or name not in before.columns or name not in now.columns:
         return {}
-    missing = feature.get("missing_p", 1.0)
-    return drift_exact.figures(reference[name], before[name], now[name], missing)
+    return drift_exact.figures(reference[name], before[name], now[name])
 
 
 def _base(name: str, profile: Mapping[str, Any]) -> dict[str, Any]:

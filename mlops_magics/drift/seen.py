@@ -6,8 +6,9 @@ that data larger than memory gives the figures that it would give in memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mlops_magics.drift.tallies import Categories, Numbers, Others
 from mlops_magics.evidence import rows
 
 Profile = Mapping[str, Mapping[str, Any]]
+Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 Tally = Numbers | Categories | Others
 
 #: So many of the first rows are looked at for copies of each other.
@@ -59,15 +61,25 @@ class Seen:
         Those of training that came.
     strangers : list of str
         The names of the others.
-    copies : int
-        How many of the first `compared` rows are exact copies of one before.
+    hashes : callable
+        Gives one hash a row of the first rows; asked only by who wants to know of copies.
     """
 
     columns: dict[str, Column] = field(default_factory=dict)
     rows: int = 0
     strangers: list[str] = field(default_factory=list)
-    copies: int = 0
-    compared: int = 0
+    hashes: Callable[[], Hashes] = lambda: np.empty(0, dtype=np.uint64)
+
+    @cached_property
+    def copies(self) -> int:
+        """How many of the first `compared` rows are exact copies of one before."""
+        met = self.hashes()
+        return len(met) - len(np.unique(met))
+
+    @property
+    def compared(self) -> int:
+        """How many rows are looked at for that."""
+        return min(self.rows, COPIES)
 
 
 def of(reference: Profile, frame: pd.DataFrame) -> Seen:
@@ -78,14 +90,14 @@ def of(reference: Profile, frame: pd.DataFrame) -> Seen:
         if str(name) in reference:
             column = seen.columns[str(name)] = Column(tally(reference[str(name)]))
             _add(column, reference[str(name)], values)
-    _copies(seen, [rows.hashes(frame.head(COPIES))])
+    seen.hashes = lambda: rows.hashes(frame.head(COPIES))
     return seen
 
 
 def of_batches(reference: Profile, batches: Iterable[pa.RecordBatch]) -> Seen:
     """Batches of Arrow, of which only one is in memory."""
     seen = Seen()
-    first: list[np.ndarray[Any, np.dtype[np.uint64]]] = []
+    first: list[Hashes] = []
     for batch in batches:
         if not seen.rows:
             names = batch.schema.names
@@ -96,7 +108,9 @@ def of_batches(reference: Profile, batches: Iterable[pa.RecordBatch]) -> Seen:
         seen.rows += batch.num_rows
         for name, column in seen.columns.items():
             _add_arrow(column, reference[name], batch.column(name))
-    _copies(seen, first)
+    if first:
+        met = np.concatenate(first)
+        seen.hashes = lambda: met
     return seen
 
 
@@ -129,7 +143,7 @@ def of_parquet(reference: Profile, file: Path, *, only: bool = False) -> Seen:
                 if len(part):
                     part ^= rows.hashes(batch.slice(0, len(part)).to_pandas())
                 start += batch.num_rows
-    _copies(seen, [met])
+    seen.hashes = lambda: met
     return seen
 
 
@@ -180,9 +194,3 @@ def _add_arrow(column: Column, profile: Mapping[str, Any], values: pa.Array) -> 
 
 def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _copies(seen: Seen, hashes: list[np.ndarray[Any, np.dtype[np.uint64]]]) -> None:
-    if hashes:
-        met = np.concatenate(hashes)
-        seen.compared, seen.copies = len(met), len(met) - len(np.unique(met))

@@ -181,7 +181,7 @@ def _run(
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=DRAIN,
-        **secure,  # type: ignore[arg-type]
+        **secure,  # type: ignore[arg-type]  # certificate and key, by uvicorn's names
     )
     Calm(config).run(sockets=[listening])
 

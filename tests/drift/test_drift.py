@@ -137,6 +137,17 @@ def test_exact_mode_is_scipys_on_every_column(credit: pd.DataFrame) -> None:
     }  # fmt: skip
 
 
+def test_exact_mode_sees_gaps_of_words_too(credit: pd.DataFrame) -> None:
+    order = np.random.default_rng(3).permutation(len(credit))
+    train, test = credit.iloc[order[:3000]], credit.iloc[order[3000:]]
+    gaps = np.random.default_rng(0).random(len(test)) < 0.4
+    for name in ("Job", "Debt"):
+        current = test.assign(**{name: test[name].where(~gaps)})
+        found = report.compare(profile(train), current, exact=(train, current))
+        assert [f["name"] for f in found if f["drifted"]] == [name]
+        assert {f["exact"] for f in found} == {True}
+
+
 def test_exact_mode_leaves_alone_what_it_can_not_read() -> None:
     before = pd.DataFrame({"x": np.arange(100.0), "y": [None] * 100, "z": ["a", "b"] * 50})
     now = pd.DataFrame({"x": ["high"] * 60, "y": [1.0] * 60})

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from mlops_magics import errors, flavors
-from mlops_magics.errors import BadData, MlopsError, StepFailed, WrongUsage
+from mlops_magics.errors import BadData, MlopsError, StepFailed
 from mlops_magics.serving import graph, manifest, runtimes
-from mlops_magics.serving.package import comparing, graphing, isolation, lock, texts
+from mlops_magics.serving.package import comparing, graphing, isolation, lock, placing, texts
 from mlops_magics.serving.package.reference import Reference
 from mlops_magics.serving.service import Service
 
@@ -72,7 +70,7 @@ def assemble(
     StepFailed
         If the packaged server does not answer as the model does.
     """
-    with aside(target) as folder:
+    with placing.aside(target) as folder:
         shutil.copytree(
             model, folder / manifest.MODEL, ignore=shutil.ignore_patterns("__pycache__")
         )
@@ -114,7 +112,7 @@ def assemble(
             why_no_graph=why_none,
         )
         made.write(folder)
-        readable(folder)
+        placing.readable(folder)
     return made, replayed
 
 
@@ -172,40 +170,6 @@ def _compare(folder: Path, done: isolation.Replayed, within: float) -> None:
             f"The packaged server answers differently from the model: {difference}.",
             "Nothing was packaged.",
         )
-
-
-@contextmanager
-def aside(target: Path) -> Iterator[Path]:
-    """A folder beside `target` that takes its place when all went well.
-
-    Raises
-    ------
-    WrongUsage
-        If something that is no package is in the way.
-    """
-    if target.exists() and not (target / manifest.FILE).is_file():
-        raise WrongUsage(
-            f"{target} exists and is no package, so it is not replaced.", "Choose another --output."
-        )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        folder.chmod(0o755)
-        yield folder
-        old = folder.with_name(f"{folder.name}-old")
-        if target.exists():
-            # A server that runs from it keeps its files: they are moved, then removed.
-            target.rename(old)
-        os.replace(folder, target)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def readable(folder: Path) -> None:
-    """Let whoever runs it in a container read it."""
-    for path in folder.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _copy_server(folder: Path) -> None:

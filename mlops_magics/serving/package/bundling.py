@@ -14,7 +14,7 @@ from typing import Any
 from mlops_magics import flavors
 from mlops_magics.errors import StepFailed
 from mlops_magics.serving import manifest
-from mlops_magics.serving.package import assembling, edge_texts, edge_web, isolation
+from mlops_magics.serving.package import assembling, edge_texts, edge_web, isolation, placing
 from mlops_magics.serving.package.reference import Reference
 
 GRAPH, RUNNER, SIGNATURE, PARITY = "model.onnx", "run.py", "signature.json", "parity.json"
@@ -67,7 +67,7 @@ def bundle(
     content, report = _proven(predictor, converted, reference, quantise)
     before = sum(file.stat().st_size for _, file in flavors.folder.files(model))
     sizes = {"before": before, "after": len(content)}
-    with assembling.aside(target) as folder:
+    with placing.aside(target) as folder:
         (folder / GRAPH).write_bytes(content)
         shutil.copyfile(Path(__file__).with_name("edge_run.py"), folder / RUNNER)
         _write(folder / SIGNATURE, _signature(about["model"], converted, may_miss))
@@ -99,7 +99,7 @@ def bundle(
             measured={**report, "size": sizes, "latency": latency},
         )
         made.write(folder)
-        assembling.readable(folder)
+        placing.readable(folder)
     return made
 
 

@@ -189,7 +189,7 @@ def _of_files(place: Path, architecture: str, blobs: Blobs) -> Base:
 
 def _pressed(file: Path, blobs: Blobs, diff_id: str = "") -> Layer:
     with _plain(file) as stream:
-        diff_id = diff_id or f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"  # type: ignore[arg-type]
+        diff_id = diff_id or f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"  # type: ignore[arg-type]  # gzip's too
     if (known := blobs.remembered(f"base {diff_id}")) is not None:
         return known
 
@@ -206,7 +206,7 @@ def _pressed(file: Path, blobs: Blobs, diff_id: str = "") -> Layer:
 def _plain(file: Path) -> IO[bytes]:
     with file.open("rb") as stream:
         packed = stream.read(2) == b"\x1f\x8b"
-    return gzip.open(file, "rb") if packed else file.open("rb")  # type: ignore[return-value]
+    return gzip.open(file, "rb") if packed else file.open("rb")  # type: ignore[return-value]  # read alike
 
 
 def choose(

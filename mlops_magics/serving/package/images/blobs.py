@@ -124,9 +124,9 @@ class Blobs:
         """A layer of the tar that `write` writes, compressed the same way each time."""
         with self.incoming() as (file, keep):
             outer = _Hashed(file)
-            with pressing.Gzip(outer) as packed:  # type: ignore[arg-type]
+            with pressing.Gzip(outer) as packed:  # type: ignore[arg-type]  # it only writes
                 inner = _Hashed(packed)
-                write(inner)  # type: ignore[arg-type]
+                write(inner)  # type: ignore[arg-type]  # they only write
             keep(outer.digest)
         return Layer(
             what=what,

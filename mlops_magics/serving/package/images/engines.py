@@ -154,7 +154,7 @@ def find(wanted: str = "") -> Engine | None:
         if wanted not in ENGINES:
             raise UnknownName("engine", wanted, [*ENGINES, "none"])
         if why := broken(ENGINES[wanted]()):
-            raise WrongUsage(why, "Mend it, choose another --engine, or build with --engine none.")
+            raise WrongUsage(why, _WITHOUT)
         return ENGINES[wanted]()
     return next((e() for e in ENGINES.values() if not broken(e())), None)
 
