@@ -13,7 +13,7 @@ MOST = 3
 
 
 class Places:
-    """``np.searchsorted(knots, values)``, three times as fast for values in no order.
+    """``np.searchsorted(knots, values)``, several times as fast for values in no order.
 
     A table says for each of many even cells which knot comes first there; some comparisons tell
     the rest. The cell of a value never falls while the value rises, however it is rounded, so a
