@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from mlops_magics.engines import pickling
+from mlops_magics.engines import dask_tasks, pickling, tasks
 from mlops_magics.engines.base import Engine
 from mlops_magics.errors import MissingExtra, MlopsError, StepFailed, WrongUsage
 
@@ -31,8 +31,8 @@ class DaskEngine(Engine):
     name = "dask"
     schemes = ("tcp", "tls")
 
-    def __init__(self, jobs: int | None = None, address: str = "") -> None:
-        super().__init__(jobs, address)
+    def __init__(self, jobs: int | None = None, address: str = "", *, light: bool = False) -> None:
+        super().__init__(jobs, address, light=light)
         self._client: Any = None
         self._executor: Any = None
 
@@ -113,12 +113,21 @@ class DaskEngine(Engine):
 
     def submit(self, function: Callable[..., Any], shared: Any, *arguments: Any) -> Future[Any]:
         """On whichever worker is free; of one that dies the task is done again on another."""
-        future: Future[Any] = self._executor.submit(_run, function, shared, *arguments)
+        owner = self._client.id if self.light else ""
+        future: Future[Any] = self._executor.submit(_run, owner, function, shared, *arguments)
         return future
 
+    def recall(self, reason: str) -> None:
+        """Heard by light tasks, which look whether they are still wanted."""
+        self._client.set_metadata([f"{dask_tasks.RECALL}-{self._client.id}"], reason)
 
-def _run(function: Callable[..., Any], content: bytes, *arguments: Any) -> Any:
-    return function(pickling.loads(content), *arguments)
+
+def _run(owner: str, function: Callable[..., Any], content: bytes, *arguments: Any) -> Any:
+    value = pickling.loads(content)
+    if not owner:  # short tasks of which the attempts need not be told apart
+        return function(value, *arguments)
+    with tasks.running(dask_tasks.DaskTask(owner)):
+        return function(value, *arguments)
 
 
 def _release() -> str:

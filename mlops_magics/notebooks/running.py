@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import nbformat
 
+from mlops_magics.evidence import secrets
 from mlops_magics.notebooks import parameters, settling
 from mlops_magics.notebooks.booting import Boot
 from mlops_magics.notebooks.kernels import Kernel
@@ -31,6 +32,8 @@ class Plan:
         Seconds for all of it, and for each cell.
     folder : str or None
         The kernel's working directory; this process's by default.
+    quiet : bool
+        Whether its cells are told by no lines of progress.
     """
 
     notebook: nbformat.NotebookNode
@@ -40,6 +43,7 @@ class Plan:
     timeout: float | None = None
     cell_timeout: float | None = None
     folder: str | None = None
+    quiet: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +73,15 @@ class Outcome:
     started: str = ""
     ended: str = ""
     duration: float = 0.0
+
+    def masked(self, masker: secrets.Masker) -> Outcome:
+        """The same without the secrets that `masker` knows."""
+        return replace(
+            self,
+            notebook=nbformat.from_dict(masker(self.notebook)),
+            reason=masker(self.reason),
+            failed_cell=masker(self.failed_cell),
+        )
 
 
 def run(
@@ -106,7 +119,7 @@ def run(
         from mlops_magics.notebooks.progress import Progress
 
         notebook = _prepared(plan)
-        progress = Progress(notebook, save)
+        progress = Progress(notebook, save, quiet=plan.quiet)
         if meanwhile is not None:
             meanwhile()
         progress.notebook_start()

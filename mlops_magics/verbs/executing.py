@@ -6,21 +6,24 @@ import json
 import logging
 import os
 import tempfile
-import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from mlops_magics import settings
+from mlops_magics import engines, settings
+from mlops_magics.engines import tasks
 from mlops_magics.errors import MlopsError, WrongUsage
-from mlops_magics.records import Execution
+from mlops_magics.records import Execution, Executions
+from mlops_magics.verbs import grids
 from mlops_magics.verbs.declaration import Reference, verb
+from mlops_magics.verbs.jobs import FIRST, Attempt, Job, stamp
 from mlops_magics.verbs.options import Option
 
 if TYPE_CHECKING:
     from mlops_magics.notebooks.running import Outcome, Plan
+    from mlops_magics.notebooks.stopping import Stopper
     from mlops_magics.verbs.steps import Step
 
 log = logging.getLogger("mlops_magics")
@@ -28,35 +31,44 @@ log = logging.getLogger("mlops_magics")
 
 @verb()
 def execute(
-    notebook: Annotated[str, Reference("notebook")],
-    *,
+    *notebooks: Annotated[str, Reference("notebook")],
     params: Annotated[Mapping[str, Any], Option(("-p", "--param"))] = {},
     file: Annotated[str, Option(("-f", "--file"))] = "",
+    grid: Sequence[str] | Mapping[str, Sequence[Any]] = (),
     output: str = "",
     html: bool = False,
     timeout: float | None = None,
     cell_timeout: float | None = None,
     kernel: str = "",
-) -> Execution:
-    """Run a notebook headlessly with parameters and seal what came of it.
+    on: str = "local",
+    jobs: int | None = None,
+) -> Execution | Executions:
+    """Run notebooks headlessly with parameters and seal what came of them.
 
     The parameters are checked against the cell tagged ``parameters`` before a kernel starts: an
     unknown name, a wrong type and a missing value are refused. However the run ends, the executed
     notebook is saved with what was done, the error in its place and the record of the run in its
     metadata, signed. ``mlops verify`` proves it untouched.
 
+    Several notebooks, and every combination of a grid, run at the same time, each in a kernel of
+    its own; one that fails does not stop the others.
+
     Parameters
     ----------
-    notebook : path
+    notebooks : path
         The notebook, or the name of one that ships with the package: ``train``, ``validate``,
-        ``monitor``.
+        ``monitor``. Several may be named.
     params : mapping
         Parameters by name; on a command line ``-p NAME VALUE``, as often as needed. Those named
         like secrets (``password``, ``api_key``…) reach the kernel and are written nowhere.
     file : path, optional
         A YAML or JSON file with parameters; ``params`` comes before it.
+    grid : sequence of str, or mapping
+        Values of parameters that are all to be tried: ``--grid depth=2,4,8``, as often as needed;
+        every combination is run.
     output : path, optional
         Where the executed notebook goes; by default under ``executed/`` with the time in its name.
+        Of several, the folder.
     html : bool
         Also write it as an HTML page that needs no script.
     timeout : float, optional
@@ -65,58 +77,126 @@ def execute(
         Seconds for each cell.
     kernel : str, optional
         The kernel to run it in; by default the notebook's own.
+    on : str
+        The engine that several run on: ``local``, ``dask``, or the address of a scheduler
+        (``tls://…``; ``tcp://127.0.0.1:8786``).
+    jobs : int, optional
+        How many run at a time: by default one a core of this machine, all workers of a cluster.
 
     Returns
     -------
-    Execution
-        With ``status`` ``finished``, ``failed``, ``interrupted``, ``killed`` or ``timed out``.
+    Execution or Executions
+        With ``status`` ``finished``, ``failed``, ``interrupted``, ``killed`` or ``timed out``; of
+        several, all of them.
 
     Raises
     ------
     UnknownName
-        If there is no such notebook, parameter or kernel.
+        If there is no such notebook, parameter, kernel or engine.
     WrongUsage
-        If a parameter has the wrong type or is missing.
+        If a parameter has the wrong type or is missing, or no notebook is named.
     BadData
         If the file is no notebook.
+    MissingExtra, StepFailed
+        If what the engine needs is not installed, or it can't be reached.
     MlopsError
         If the output can't be written or the key can't be used.
 
     Examples
     --------
     >>> mlops.execute("train", params={"data": "loans.csv"})  # doctest: +SKIP
+    >>> mlops.execute("train", grid={"algorithm": ["forest", "boosting"]})  # doctest: +SKIP
     """
     from mlops_magics.evidence import secrets
-    from mlops_magics.notebooks import files, kernels, parameters, running
+    from mlops_magics.notebooks import parameters
+    from mlops_magics.verbs import fanning
 
-    options = settings.load()
-    source = files.find(notebook)
-    content = files.read(source)
+    if not notebooks:
+        raise WrongUsage("execute needs NOTEBOOK.", "The templates are train, validate, monitor.")
     check_limits(timeout=timeout, cell_timeout=cell_timeout)
-    spec = kernels.find(content, kernel)
+    combinations = grids.combinations(grid, params)
+    several = len(notebooks) > 1 or bool(grid) or on != "local"
     given = {**(parameters.read_file(Path(file)) if file else {}), **params}
-    checked = parameters.check(content, given, spec.language)
-    target = target_of(output, source, options.notebooks)
-    event = str(uuid.uuid4())
+    arguments: dict[str, Any] = {"params": secrets.mask(params), "file": file, "output": output}
+    arguments |= {"html": html, "kernel": kernel, "timeout": timeout, "cell_timeout": cell_timeout}
+    arguments |= {"on": on} if several else {}
+    limits = {"timeout": timeout, "cell_timeout": cell_timeout}
+    todo = [
+        _job(name, given, varied, kernel, {**arguments, "notebook": name}, limits)
+        for name in notebooks
+        for varied in combinations
+    ]
+    if several:
+        return fanning.run(todo, engines.find(on, jobs, light=True), output, html=html)
+    target = target_of(output, todo[0].source, settings.load().notebooks)
+    return run(replace(todo[0], target=target), html=html)
+
+
+def one(
+    notebook: str, *, params: Mapping[str, Any] | None = None, output: str = "", html: bool = False
+) -> Execution:
+    """Run a single notebook, as a part of another verb; like `execute`."""
+    done = execute(notebook, params=params or {}, output=output, html=html)
+    assert isinstance(done, Execution)
+    return done
+
+
+def _job(
+    name: str,
+    given: Mapping[str, Any],
+    varied: Mapping[str, Any],
+    kernel: str,
+    arguments: Mapping[str, Any],
+    limits: Mapping[str, Any],
+) -> Job:
+    """What is to be run, checked; where its result goes is not decided yet."""
+    from mlops_magics.notebooks import files, kernels, parameters
+
+    source = files.find(name)
+    content = files.read(source)
+    spec = kernels.find(content, kernel)
+    params = parameters.check(content, {**given, **varied}, spec.language)
+    return Job(
+        source=source,
+        notebook=content,
+        kernel=spec,
+        params=params,
+        varied={name: params[name] for name in varied},
+        target=source,
+        arguments=arguments,
+        **limits,
+    )
+
+
+def run(job: Job, *, html: bool, stopper: Stopper | None = None) -> Execution:
+    """Run one notebook on this machine; who hands a `stopper` in tells of its progress too."""
+    from mlops_magics.notebooks import running
+
     with tempfile.TemporaryDirectory(prefix="mlops-execution-") as folder:
         journal = Path(folder) / "steps.jsonl"
-        plan = running.Plan(
-            notebook=content,
-            kernel=spec,
-            params=checked,
-            environment=variables(source, event, journal),
-            timeout=timeout,
-            cell_timeout=cell_timeout,
-            folder=str(Path.cwd()),
-        )
-        log.info("running %s", source)
-        ready = Ready(plan, source, target, options.keys)
-        outcome = running.run(plan, ready.save, meanwhile=ready.prepare)
+        plan = plan_of(job, variables(job.source, job.event, journal), quiet=stopper is not None)
+        if stopper is None:
+            log.info("running %s", job.source)
+        ready = Ready(plan, job.source, job.target, settings.load().keys)
+        outcome = running.run(plan, ready.save, meanwhile=ready.prepare, stopper=stopper)
         steps = read_steps(journal)
-    arguments: dict[str, Any] = {"notebook": notebook, "params": secrets.mask(params), "file": file}
-    arguments |= {"output": output, "html": html, "kernel": kernel}
-    arguments |= {"timeout": timeout, "cell_timeout": cell_timeout}
-    return Finish(ready, outcome, event, arguments, steps).finish(html=html)
+    return Finish(ready, outcome, job, steps).finish(html=html)
+
+
+def plan_of(job: Job, environment: Mapping[str, str], *, quiet: bool = True) -> Plan:
+    """A job as what is run in a kernel here."""
+    from mlops_magics.notebooks import running
+
+    return running.Plan(
+        notebook=job.notebook,
+        kernel=job.kernel,
+        params=job.params,
+        environment=environment,
+        timeout=job.timeout,
+        cell_timeout=job.cell_timeout,
+        folder=str(Path.cwd()),
+        quiet=quiet,
+    )
 
 
 def variables(notebook: Path, event: str, journal: Path) -> dict[str, str]:
@@ -125,6 +205,7 @@ def variables(notebook: Path, event: str, journal: Path) -> dict[str, str]:
         "MLOPS_NOTEBOOK": str(notebook),
         "MLOPS_EXECUTION": event,
         "MLOPS_JOURNAL": str(journal),
+        "MLOPS_ATTEMPT": str(tasks.current().attempt),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # Bars that live by scripts are noise in a record.
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -141,8 +222,7 @@ def check_limits(**limits: float | None) -> None:
 def target_of(output: str, source: Path, folder: Path) -> Path:
     """Where the executed notebook goes; never over the notebook that is run."""
     if not output:
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3] + "Z"
-        return folder / f"{source.stem}-{stamp}.ipynb"
+        return folder / f"{source.stem}-{stamp()}.ipynb"
     path = Path(output).expanduser()
     if output.endswith(("/", os.sep)) or path.is_dir():
         path = path / source.name
@@ -199,13 +279,14 @@ class Finish:
         self,
         ready: Ready,
         outcome: Outcome,
-        event: str,
-        arguments: Mapping[str, Any],
+        job: Job,
         steps: Sequence[Mapping[str, Any]],
+        attempt: Attempt = FIRST,
     ) -> None:
-        self.ready, self.outcome = ready, outcome
+        self.ready, self.outcome, self.job = ready, outcome, job
         self.plan, self.source, self.target = ready.plan, ready.source, ready.target
-        self.event, self.arguments, self.steps = event, arguments, steps
+        self.event, self.arguments, self.steps = job.event, job.arguments, steps
+        self.attempt = attempt
         self.warnings = list(outcome.warnings)
 
     def finish(self, *, html: bool) -> Execution:
@@ -235,6 +316,11 @@ class Finish:
             digest=digest,
             steps=tuple(body["steps"]),
             run_id=body["run_id"],
+            reason=masker(self.outcome.reason),
+            attempt=self.attempt.number,
+            place=self.attempt.place,
+            earlier=self.attempt.earlier,
+            varied=secrets.mask(self.job.varied),
             warnings=tuple(self.warnings),
         )
 
@@ -252,6 +338,7 @@ class Finish:
             arguments=self.arguments,
             steps=self.steps,
             run_id=run_id,
+            attempt=asdict(self.attempt),
         )
         plain = record.masked(self.outcome.notebook, masker, self.plan)
         done, digest = record.sealed(plain, body, masker, self.ready.key, self.target.name)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics import settings
 from mlops_magics.verbs import session
 from mlops_magics.verbs.executing import Finish, Ready, read_steps, variables
+from mlops_magics.verbs.jobs import Job
 from mlops_magics.verbs.originals import Original
 
 if TYPE_CHECKING:
@@ -79,23 +80,33 @@ def run(task: Task, aside: Aside, scratch: Path, fresh: Fresh | None) -> Again:
     event, journal = str(uuid.uuid4()), scratch / "steps.jsonl"
     ids = {run_id: aside.seed(run_id) for run_id in reversed(original.prepared)}
     dataset = original.dataset
-    plan = running.Plan(
+    job = Job(
+        source=source,
         notebook=notebook,
         kernel=fresh.kernel if fresh else kernels.find(notebook),
         params=task.params,
+        target=task.target,
+        arguments=task.arguments,
+        timeout=task.timeout,
+        event=event,
+    )
+    plan = running.Plan(
+        notebook=job.notebook,
+        kernel=job.kernel,
+        params=job.params,
         environment={
             **variables(task.target, event, journal),
             **aside.environment,
             **({session.PREPARED: ids[dataset.run_id]} if dataset else {}),
             **(fresh.environment if fresh else {}),
         },
-        timeout=task.timeout,
+        timeout=job.timeout,
         folder=str(original.folder),
     )
     ready = Ready(plan, source, task.target, settings.load().keys)
     outcome = running.run(plan, ready.save, meanwhile=ready.prepare)
     steps = read_steps(journal)
-    finish = Finish(ready, outcome, event, task.arguments, steps)
+    finish = Finish(ready, outcome, job, steps)
     digest, _ = finish.seal("", verb="reproduce")
     ended = [
         str(s["run_id"])

@@ -72,6 +72,7 @@ class Step:
             tags["mlops.notebook"] = self.notebook["path"]
         if "execution" in self.notebook:
             tags["mlops.execution"] = self.notebook["execution"]
+            tags["mlops.attempt"] = self.notebook["attempt"]
         if self.git.get("commit"):
             tags["mlflow.source.git.commit"] = self.git["commit"]
             tags["mlops.git.dirty"] = self.git["dirty"]

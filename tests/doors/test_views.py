@@ -163,6 +163,7 @@ def example(name: str, hint: Any) -> Any:
         "Check": (records.Check(name=HOSTILE, passed=False, found=HOSTILE),),
         "Verdict": filled(records.Verdict) if "verdicts.Verdict" in text else None,
         "Verification": filled(records.Verification) if "notebooks.Verif" in text else None,
+        "Execution, ...": (filled(records.Execution),) if "Execution, ..." in text else (),
         "Execution": filled(records.Execution) if "notebooks.Execution" in text else None,
         "Promotion": filled(records.Promotion) if "promotions.Promotion" in text else None,
         "Mapping": {HOSTILE: HOSTILE},
