@@ -7,6 +7,7 @@ from typing import Any
 
 from mlops_magics.doors.views.card import Card, Status, Table, seconds
 from mlops_magics.doors.views.cards import TONES
+from mlops_magics.doors.views.reports import where
 from mlops_magics.records import Execution, Executions
 
 
@@ -64,7 +65,4 @@ def _why(run: Execution) -> str:
     """Where and why it stopped."""
     if run.status == "finished":
         return ""
-    cell = run.failed_cell
-    if not cell:
-        return run.reason
-    return f"cell {cell['number']}: {cell['error']}: {cell['message']}"
+    return where(run.failed_cell) if run.failed_cell else run.reason

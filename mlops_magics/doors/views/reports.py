@@ -123,10 +123,7 @@ def execution(record: Execution) -> Card:
     }
     notes = list(record.warnings)
     if record.failed_cell:
-        cell = record.failed_cell
-        name = cell.get("name") or cell.get("error") or "stopped"
-        number = cell.get("number", cell.get("index", "?"))
-        notes.insert(0, f"Stopped at cell {number}: {name}: {cell.get('message', '')}")
+        notes.insert(0, f"Stopped at {where(record.failed_cell)}")
     steps = Table(
         ("step", "status", "version", "run"),
         [
@@ -150,6 +147,13 @@ def execution(record: Execution) -> Card:
         notes,
         f"run {record.run_id}" if record.run_id else "",
     )
+
+
+def where(cell: Mapping[str, Any]) -> str:
+    """The cell at which a notebook stopped, and why."""
+    name = cell.get("name") or cell.get("error") or "stopped"
+    number = cell.get("number", cell.get("index", "?"))
+    return f"cell {number}: {name}: {cell.get('message', '')}"
 
 
 def retraining(record: Retraining) -> Card:
