@@ -16,7 +16,7 @@ from mlops_magics import drift, settings, store
 from mlops_magics.errors import BadGoal, MlopsError, StepFailed, UnknownName, WrongUsage
 from mlops_magics.evidence import secrets
 from mlops_magics.records import Monitoring
-from mlops_magics.verbs import recipes
+from mlops_magics.verbs import recipes, trained_by
 from mlops_magics.verbs.preparing import prepare
 from mlops_magics.verbs.promoting import promote
 from mlops_magics.verbs.retraining import retrain
@@ -199,7 +199,7 @@ def test_a_recorded_secret_has_to_be_given_anew(
 ) -> None:
     notebook = Path(write("own.ipynb", "1", parameters="db_password: str = ''\nrows: int = 1"))
     had = {"db_password": secrets.MASK, "rows": "5", "gone": "x"}
-    monkeypatch.setattr(recipes, "_recorded", lambda _: (notebook.resolve(), had))
+    monkeypatch.setattr(trained_by, "notebook", lambda _: (notebook.resolve(), had))
     version = store.versions.resolve("credit")
     with pytest.raises(WrongUsage, match="Give it anew: -p db_password"):
         recipes.recipe_of(version, "", {})
