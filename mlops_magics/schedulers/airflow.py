@@ -108,10 +108,15 @@ def _papermill(job: Job, options: Mapping[str, str]) -> dict[str, Any]:
     executed = folder / "executed" / f"{Path(notebook).stem}-"
     return {
         "task_id": "run",
-        "input_nb": quoting.jinja(str(folder / notebook)),
-        "output_nb": quoting.jinja(str(executed)) + "{{ ts_nodash }}.ipynb",
+        "input_nb": _path(folder / notebook),
+        "output_nb": _path(executed) + "{{ ts_nodash }}.ipynb",
         "parameters": {quoting.jinja(k): quoting.jinja(v) for k, v in params.items()},
     }
+
+
+def _path(path: Path | str) -> str:
+    """A path that Airflow renders as a template, and Papermill formats with the parameters."""
+    return quoting.jinja(str(path).replace("{", "{{").replace("}", "}}"))
 
 
 def _notebook(job: Job) -> tuple[str, dict[str, str]]:
@@ -125,6 +130,11 @@ def _notebook(job: Job) -> tuple[str, dict[str, str]]:
         raise WrongUsage(
             "Papermill's operator runs a notebook, and nothing else.",
             "Schedule a notebook with -p NAME VALUE, or leave -o operator out.",
+        )
+    if not command[1].endswith(".ipynb"):
+        raise WrongUsage(
+            f"{command[1]} comes with mlops_magics, and Papermill's operator needs its file.",
+            "Copy it into the project and schedule that, or leave -o operator out.",
         )
     return command[1], params
 
