@@ -105,7 +105,8 @@ def _bash(job: Job, options: Mapping[str, str]) -> dict[str, Any]:
 def _papermill(job: Job, options: Mapping[str, str]) -> dict[str, Any]:
     notebook, params = _notebook(job)
     folder = Path(options.get("folder", str(job.folder)))
-    executed = folder / "executed" / f"{Path(notebook).stem}-"
+    # Beside the notebook, as Papermill makes no folder.
+    executed = f"{(folder / notebook).with_suffix('')}-executed-"
     return {
         "task_id": "run",
         "input_nb": _path(folder / notebook),

@@ -240,7 +240,7 @@ def test_airflow_takes_the_dags(place: Path, tmp_path: Path) -> None:
     assert [tuple(call.split("\36")) for call in words] == list(COMMANDS)
     assert (second["operator"], second["error"]) == ("PapermillOperator", "")
     assert second["schedule"] == "7:00:00"
-    [executed] = (place / "executed").glob("*-20260131T120000.ipynb")
+    [executed] = place.glob("watch {{ it }}-executed-20260131T120000.ipynb")
     assert "the name is {{ credit }}" in executed.read_text()
 
 
@@ -262,7 +262,7 @@ def test_papermills_operator_runs_a_notebook_and_nothing_else(place: Path) -> No
     params = {reading.rendered(k): reading.rendered(v) for k, v in task["parameters"].items()}
     assert params == {"data": "a b.csv", "name": "{{ credit }}"}
     output = reading.rendered(task["output_nb"], ts_nodash="T")
-    assert output == "/p q/executed/train-T.ipynb"
+    assert output == "/p q/train-executed-T.ipynb"
     with pytest.raises(WrongUsage, match="runs a notebook, and nothing else"):
         written("airflow", job(place), place, operator="papermill")
     with pytest.raises(WrongUsage, match="needs its file"):
