@@ -32,8 +32,8 @@ def all() -> Iterator[dict[str, Any]]:
 def _seen(record: Schedule, now: datetime) -> dict[str, Any]:
     since = datetime.fromisoformat(record.since)
     last, outcome = _last(record)
-    due = when(record).last(now, since)
-    overdue = due is not None and now - due > _grace(record) and (last is None or last < due)
+    due = when(record).last(now - _grace(record), since)
+    overdue = due is not None and (last is None or last < due)
     gone = [f for f in record.files if not Path(f).exists()]
     note = f"{gone[0]} is gone." if gone else ""
     if overdue and due is not None:
