@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mlops_magics.errors import WrongUsage
 from mlops_magics.schedulers import systemd, times
+from tests.conftest import need
 
 NOW = datetime(2026, 11, 25, 12, 11, tzinfo=UTC)
 
@@ -120,7 +121,7 @@ fields = st.tuples(
 @given(fields)
 def test_croniter_comes_to_the_same_times(parts: tuple[str, ...]) -> None:
     """By Airflow's reader of expressions, written by others."""
-    croniter = pytest.importorskip("croniter")
+    croniter = need("croniter")
     try:
         when = times.read(" ".join(parts))
     except WrongUsage:  # two days that not all crons read alike
