@@ -78,8 +78,9 @@ def _of_lock(text: str) -> Hashes:
 def _of_requirements(text: str) -> Hashes:
     found: Hashes = {}
     pins = list(_PINNED.finditer(text))
+    # Not strict: a file may pin nothing.
     ends = [pin.start() for pin in pins[1:]] + [len(text)]
-    for pin, end in zip(pins, ends, strict=True):
+    for pin, end in zip(pins, ends, strict=False):
         _add(found, pin[1], pin[2], text[pin.end() : end])
     return found
 

@@ -15,6 +15,7 @@ from mlops_magics.records.overview import Check, Demo, Diagnosis, Overview, Writ
 from mlops_magics.records.promotions import History, Promotion, Rollback
 from mlops_magics.records.reading import read
 from mlops_magics.records.runs import Changes, Comparison, Logged, Reproduction, Run, Tuning
+from mlops_magics.records.schedules import Schedule
 from mlops_magics.records.verdicts import DataCheck, GoalResult, Verdict
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Retraining",
     "Rollback",
     "Run",
+    "Schedule",
     "Tuning",
     "Verdict",
     "Verification",

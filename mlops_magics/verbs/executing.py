@@ -20,6 +20,7 @@ from mlops_magics.verbs import grids
 from mlops_magics.verbs.declaration import Reference, verb
 from mlops_magics.verbs.jobs import FIRST, Attempt, Job, stamp
 from mlops_magics.verbs.options import Option
+from mlops_magics.verbs.steps import SCHEDULE
 
 if TYPE_CHECKING:
     from mlops_magics.notebooks.running import Outcome, Plan
@@ -293,7 +294,9 @@ class Finish:
         """Write everything and return the record."""
         from mlops_magics.evidence import secrets
 
-        step = self._open_step() if self.steps else None
+        # A scheduled run is noted in any case: `status` looks for it there.
+        noted = self.steps or os.environ.get(SCHEDULE)
+        step = self._open_step() if noted else None
         digest, body = self.seal(step.run_id if step else "")
         page = self._page() if html else None
         if step is not None:
@@ -356,11 +359,12 @@ class Finish:
         return str(page)
 
     def _open_step(self) -> Step | None:
-        """The execution's own run in the store, only when the notebook left any there."""
+        """The execution's own run in the store, beside those that the notebook left there."""
         from mlops_magics.verbs.steps import Step
 
         experiment = next(
-            (str(s["experiment"]) for s in reversed(self.steps) if s.get("experiment")), ""
+            (str(s["experiment"]) for s in reversed(self.steps) if s.get("experiment")),
+            os.environ.get(SCHEDULE, ""),
         )
         step = Step("execute", experiment, self.arguments)
         try:

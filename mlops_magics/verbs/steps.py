@@ -22,6 +22,8 @@ log = logging.getLogger("mlops_magics")
 
 #: Set by a headless run: the file to which each finished step appends one line.
 JOURNAL = "MLOPS_JOURNAL"
+#: Set by a scheduler's job: the schedule's name.
+SCHEDULE = "MLOPS_SCHEDULE"
 
 
 class Step:
@@ -76,6 +78,8 @@ class Step:
         if self.git.get("commit"):
             tags["mlflow.source.git.commit"] = self.git["commit"]
             tags["mlops.git.dirty"] = self.git["dirty"]
+        if schedule := os.environ.get(SCHEDULE):
+            tags["mlops.schedule"] = schedule
         if follows:
             tags["mlops.follows"] = " ".join(filter(None, follows))
         self.run_id = store.runs.start(self.experiment, name=run_name, verb=self.verb, tags=tags)

@@ -114,6 +114,10 @@ def example(name: str, hint: Any) -> Any:
         return ({"what": HOSTILE, "digest": HOSTILE, "size": 1, "unpacked": 2},)
     if name == "models":
         return ({"name": HOSTILE, "version": 1, "aliases": [HOSTILE], "verdict": True},)
+    if name == "schedules":
+        keys = ("name", "kind", "every", "cron", "path", "last_run", "outcome", "next_run", "note")
+        late = {**dict.fromkeys(keys, HOSTILE), "overdue": True}
+        return (late, {**late, "overdue": False, "last_run": None})
     if name == "curves":
         line = [[0.0, 0.0], [1.0, 1.0]]
         residuals = {"sample": line, "quantiles": line}

@@ -49,6 +49,7 @@ _VIEWS: dict[type[Record], Callable[[Any], Card]] = {
     records.Overview: glance.overview,
     records.Diagnosis: glance.diagnosis,
     records.Demo: glance.demo,
+    records.Schedule: glance.schedule,
 }
 
 
