@@ -137,6 +137,7 @@ def _cause(name: str, condition: str) -> _Cause:
         service=seen.get("service", {}),
         performance=seen.get("performance", {}),
         rows=int(seen.get("rows", 0)),
+        multivariate=seen.get("multivariate") or {},
     )
     results = goals.judging.judge(asked, subject)
     reason = " ".join(f"{r.text}: {r.reason}" for r in results)
