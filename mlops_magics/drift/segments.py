@@ -129,9 +129,14 @@ def _groups(
 def _cut(before: pd.Series, now: pd.Series) -> tuple[pd.Series, pd.Series]:
     one, other = (pd.Series(columns.numbers(side), index=side.index) for side in (before, now))
     edges = np.unique(np.nanquantile(one, [0.25, 0.5, 0.75], method="inverted_cdf"))
-    names = [f"up to {edges[0]:g}"]
-    names += [f"{low:g} to {high:g}" for low, high in itertools.pairwise(edges)]
-    names += [f"over {edges[-1]:g}"]
+    # As few digits as tell the edges apart.
+    digits = next(d for d in (4, 6, 9, 17) if len({f"{e:.{d}g}" for e in edges}) == len(edges))
+    at = [f"{edge:.{digits}g}" for edge in edges]
+    names = [
+        f"up to {at[0]}",
+        *(f"{a} to {b}" for a, b in itertools.pairwise(at)),
+        f"over {at[-1]}",
+    ]
     kind = pd.CategoricalDtype(names, ordered=True)
     bins = np.r_[-np.inf, edges, np.inf]
 

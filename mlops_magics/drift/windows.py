@@ -35,7 +35,7 @@ class Windows:
         rows came), ``drifted``
         (names) and ``reason``, why nothing is judged.
     changes : tuple of mapping
-        The surest first: ``feature``, ``at`` (the begin of the first window after it), ``p``
+        The earliest first: ``feature``, ``at`` (the begin of the first window after it), ``p``
         (corrected), ``psi`` and ``drift`` of before and after, ``before`` and ``after`` (``rows``,
         ``missing``, and ``mean``, or ``category`` and its ``share``) and ``reason``.
     """
@@ -154,7 +154,7 @@ def _changes(
                 "reason": _words(name, at, span, cut, p, sides),
             }
         )
-    return [dict(records.jsonable(c)) for c in sorted(found, key=lambda c: -float(str(c["drift"])))]
+    return [dict(records.jsonable(c)) for c in sorted(found, key=lambda c: str(c["at"]))]
 
 
 def _bins(profile: Mapping[str, Any], part: Seen, name: str) -> Floats:

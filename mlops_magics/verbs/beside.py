@@ -47,10 +47,7 @@ class Look:
 
         came, warnings = None, tuple[str, ...]()
         if (file := large.file(data)) is not None:
-            came, frame = (
-                drift.seen.of_parquet(self._profile(), file, only=True),
-                large.sample(file),
-            )
+            came, frame = large.count(file, self._profile()), large.sample(file)
             warnings = (
                 f"Drift and quality are of all {came.rows:,} rows; predictions, performance and "
                 f"what else is asked for of {len(frame):,} of them, evenly spread.",

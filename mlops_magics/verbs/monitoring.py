@@ -52,8 +52,8 @@ def monitor(
     since : str
         Where to begin: ``7d``, ``12h``, ``30m`` or a date; empty for all time.
     data : data, optional
-        Rows to look at in place of captured requests. A Parquet file of more than a million is
-        read in parts.
+        Rows to look at in place of captured requests. A Parquet or Feather file of more than a
+        million is read in parts.
     labels : data, optional
         The truth, as it is known by now: a column of labels, and one of keys.
     on : str, optional
