@@ -56,6 +56,7 @@ def find(name: str, condition: str) -> Cause:
         service=seen.get("service", {}),
         performance=seen.get("performance", {}),
         rows=int(seen.get("rows", 0)),
+        multivariate=seen.get("multivariate") or {},
     )
     results = goals.judging.judge(asked, subject)
     reason = " ".join(f"{r.text}: {r.reason}" for r in results)

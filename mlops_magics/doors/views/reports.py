@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from mlops_magics.doors.views import promotions, verdicts
+from mlops_magics.doors.views import drifting, promotions, verdicts
 from mlops_magics.doors.views.card import (
     Bars,
     Card,
@@ -61,7 +61,13 @@ def monitoring(record: Monitoring) -> Card:
         **({"from": moment(record.since)} if record.since else {}),
         **({"until": moment(record.until)} if record.until else {}),
     }
-    tables = (verdicts.goals(record.goals, "Thresholds"), features, service, performance)
+    tables = (
+        verdicts.goals(record.goals, "Thresholds"),
+        features,
+        *drifting.tables(record),
+        service,
+        performance,
+    )
     status = Status("well", "good") if record.passed else Status("over threshold", "bad")
     return Card(
         "Monitoring",
@@ -72,6 +78,8 @@ def monitoring(record: Monitoring) -> Card:
         tables,
         [*record.quality, *record.warnings],
         f"run {record.run_id}" if record.run_id else "",
+        below=drifting.below(record),
+        words=drifting.words(record),
     )
 
 
