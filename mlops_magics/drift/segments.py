@@ -82,8 +82,8 @@ def look(
             part = now.iloc[here][given]
             measured.append((told, report.measure(reference, part, masked=masked)))
     decided = iter(report.decide([f for _, part in measured for f in part]))
-    for told, part in measured:
-        judged = [next(decided) for _ in part]
+    for told, figures in measured:
+        judged = [next(decided) for _ in figures]
         told["drift"] = {
             f["name"]: f.get("drift") if f["level"] != "not judged" else None for f in judged
         }

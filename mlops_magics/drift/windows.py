@@ -167,7 +167,7 @@ def _bins(profile: Mapping[str, Any], part: Seen, name: str) -> Floats:
     else:
         assert isinstance(tally, Categories)  # nothing else is compared
         read = categorical.binned(profile, tally)[1]
-    return np.r_[read, 0 if readable else part.rows]
+    return np.append(np.asarray(read, dtype=float), 0 if readable else part.rows)
 
 
 def _side(
