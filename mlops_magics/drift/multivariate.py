@@ -17,11 +17,10 @@ import pandas as pd
 from scipy import stats
 
 from mlops_magics import records
-from mlops_magics.drift import reading
-from mlops_magics.drift.quality import FEWEST_ROWS
+from mlops_magics.drift import reading, shares
+from mlops_magics.drift.quality import FEWEST_ROWS, too_few
+from mlops_magics.drift.seen import Profile
 from mlops_magics.drift.shares import Floats
-
-Profile = Mapping[str, Mapping[str, Any]]
 
 #: Rows of each side that are looked at, at most; of each half so many a side for the drivers.
 ROWS, ROWS_OF_DRIVERS = 10_000, 1_000
@@ -69,8 +68,7 @@ def measure(
     """
     if min(len(before), len(now)) < FEWEST_ROWS:
         few = min(len(before), len(now))
-        count = "1 row is" if few == 1 else f"{few} rows are"
-        return {"reason": f"{count} too few to tell two sides apart ({FEWEST_ROWS} are needed)."}
+        return {"reason": f"{too_few(few, 'tell two sides apart')}."}
     random = np.random.default_rng(seed)
     one, other = (_sample(side, random) for side in (before, now))
     table, left_out = _encode(profile, one, other, masked)
@@ -248,8 +246,7 @@ def _drivers(
 
 def _words(found: Mapping[str, Any]) -> str:
     low, high = found["interval"]
-    p = "< 0.001" if found["p"] < 0.001 else f"{found['p']:.3f}"
-    figures = f"AUC {found['auc']:.3f} ({low:.3f} to {high:.3f}), p {p}"
+    figures = f"AUC {found['auc']:.3f} ({low:.3f} to {high:.3f}), p {shares.shown(found['p'])}"
     by = ", ".join(f"{d['feature']} ({d['share']:.0%})" for d in found["drivers"][:3])
     told = f" By {by}." if by else ""
     if found["drifted"]:

@@ -21,11 +21,9 @@ import pandas as pd
 from mlops_magics import records
 from mlops_magics.drift import categorical, numeric, seen, shares
 from mlops_magics.drift import exact as drift_exact
-from mlops_magics.drift.quality import FEWEST_ROWS
-from mlops_magics.drift.seen import Column, Seen
+from mlops_magics.drift.quality import FEWEST_ROWS, too_few
+from mlops_magics.drift.seen import Column, Profile, Seen
 from mlops_magics.drift.tallies import Categories, Numbers
-
-Profile = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,11 +174,10 @@ def no_comparison(profile: Mapping[str, Any]) -> str:
 
 def _decide(feature: Mapping[str, Any], rule: Rule) -> dict[str, Any]:
     if feature["rows"] < FEWEST_ROWS:
-        few = "1 row is" if feature["rows"] == 1 else f"{feature['rows']} rows are"
-        reason = f"{few} too few to judge ({FEWEST_ROWS} are needed)."
+        reason = f"{too_few(feature['rows'])}."
         return {"drifted": False, "level": "not judged", "reason": reason}
     drift, p = feature["drift"], feature["p_corrected"]
-    figures = f"PSI {feature['psi']:.3f} ({feature['chance']:.3f} by chance), p {_p(p)}"
+    figures = f"PSI {feature['psi']:.3f} ({feature['chance']:.3f} by chance), p {shares.shown(p)}"
     if p > rule.alpha:
         return {"drifted": False, "level": "none", "reason": f"No drift is seen: {figures}."}
     if drift >= rule.large:
@@ -189,10 +186,6 @@ def _decide(feature: Mapping[str, Any], rule: Rule) -> dict[str, Any]:
         reason = f"Moderate drift: {figures}.{_how(feature)}"
         return {"drifted": False, "level": "moderate", "reason": reason}
     return {"drifted": False, "level": "none", "reason": f"Hardly any drift: {figures}."}
-
-
-def _p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _how(feature: Mapping[str, Any]) -> str:

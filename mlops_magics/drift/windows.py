@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from mlops_magics import records
-from mlops_magics.drift import categorical, changes, numeric, report, seen, times
-from mlops_magics.drift.quality import FEWEST_ROWS
+from mlops_magics.drift import categorical, changes, numeric, report, seen, shares, times
+from mlops_magics.drift.quality import FEWEST_ROWS, too_few
 from mlops_magics.drift.seen import Profile, Seen
 from mlops_magics.drift.shares import Floats
 from mlops_magics.drift.tallies import Categories, Numbers
@@ -115,8 +115,7 @@ def _window(
 ) -> dict[str, Any]:
     reason = ""
     if rows < FEWEST_ROWS:
-        count = "1 row is" if rows == 1 else f"{rows} rows are"
-        reason = f"{count} too few to judge ({FEWEST_ROWS} are needed)." if rows else "No rows."
+        reason = f"{too_few(rows)}." if rows else "No rows."
     return {
         "begin": begin.isoformat(),
         "end": end.isoformat(),
@@ -222,6 +221,6 @@ def _words(
         what = f"its mean was {was['mean']:.4g} and is {now['mean']:.4g}"
     elif "category" in was:
         what = f"{was['category']!r} was {was['share']:.1%} of rows and is {now['share']:.1%}"
-    size = f"PSI {cut.psi:.3f}, p {'< 0.001' if p < 0.001 else f'{p:.3f}'}"
+    size = f"PSI {cut.psi:.3f}, p {shares.shown(p)}"
     said = f"{name} changed on {day}" if span % _DAY == 0 else f"{name} changed at {day}"
     return f"{said}: {what} ({size})." if what else f"{said} ({size})."

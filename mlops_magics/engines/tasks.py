@@ -34,12 +34,12 @@ class Task:
         return nullcontext()
 
 
-_current: ContextVar[Task] = ContextVar("task", default=Task())  # noqa: B039  # has no state
+_current: ContextVar[Task | None] = ContextVar("task", default=None)
 
 
 def current() -> Task:
     """The task that runs in this thread; outside of any, one that stands for no other."""
-    return _current.get()
+    return _current.get() or Task()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ Field names are public. A record knows its JSON; its text and HTML forms are fun
 that facts never depend on how they look.
 """
 
-from mlops_magics.records.base import RENDERERS, SCHEMA_VERSION, Record, jsonable, now
+from mlops_magics.records.base import RENDERERS, SCHEMA_VERSION, Record, jsonable, now, stamp
 from mlops_magics.records.data import Column, Dataset
 from mlops_magics.records.explanations import Explanation
 from mlops_magics.records.model_cards import CardFact, CardSection, CardTable, ModelCard
@@ -58,4 +58,5 @@ __all__ = [
     "jsonable",
     "now",
     "read",
+    "stamp",
 ]

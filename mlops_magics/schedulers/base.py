@@ -50,6 +50,11 @@ class Job:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def path(self) -> str:
+        """Where programs are looked for on this machine."""
+        return f"{Path(self.program[0]).parent}:/usr/local/bin:/usr/bin:/bin"
+
+    @property
     def variables(self) -> dict[str, str]:
         """What the job's processes are told beside their words."""
         return {VARIABLE: self.name, **self.environment}

@@ -42,9 +42,8 @@ class CronScheduler(Scheduler):
         """All of it in one line; ``%`` is a line's end to cron, unless a backslash is before it."""
         log = Path(options.get("log") or log_file(job)).expanduser()
         log = job.folder / log
-        path = f"PATH={Path(job.program[0]).parent}:/usr/local/bin:/usr/bin:/bin"
         # The job's name first, and a space behind it: the line is found by both.
-        words = [*quoting.assignments(job.variables), path]
+        words = [*quoting.assignments(job.variables), f"PATH={job.path}"]
         parts = [
             f"cd {quoting.in_one_line([str(job.folder)])}",
             *self._sourced(options),

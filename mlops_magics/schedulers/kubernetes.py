@@ -41,7 +41,7 @@ class KubernetesScheduler(Scheduler):
                 "Say which: -o image registry.example/credit@sha256:…, with the project and "
                 "mlops_magics in it.",
             )
-        name = re.sub(r"[^a-z0-9-]+", "-", job.name.lower()).strip("-")
+        name = _called(job)
         if len(name) > 46:
             raise WrongUsage(
                 f"{job.name} is too long a name in a cluster.", "46 characters at most."
@@ -86,8 +86,12 @@ class KubernetesScheduler(Scheduler):
 
     def uninstall(self, job: Job, files: Sequence[Path]) -> tuple[str, ...]:
         # By its label: the file may be gone by then.
-        name = re.sub(r"[^a-z0-9-]+", "-", job.name.lower()).strip("-")
-        return (f"kubectl delete cronjob --selector app.kubernetes.io/name=mlops-{name}",)
+        return (f"kubectl delete cronjob --selector app.kubernetes.io/name=mlops-{_called(job)}",)
+
+
+def _called(job: Job) -> str:
+    """Its name as a cluster takes it."""
+    return re.sub(r"[^a-z0-9-]+", "-", job.name.lower()).strip("-")
 
 
 def _pod(job: Job, options: Mapping[str, str]) -> dict[str, Any]:

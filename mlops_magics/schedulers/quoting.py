@@ -6,13 +6,10 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
-from mlops_magics.errors import WrongUsage
+from mlops_magics.errors import Refused, WrongUsage
 
 #: Characters that a file of any of the formats could not hold, or no shell would hand on.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029\ud800-\udfff\ufffe\uffff]")
-
-#: Exit code of what was judged and found wanting: no failure of the step, so the next one runs.
-WANTING = 3
 
 
 def check(words: Sequence[str]) -> None:
@@ -44,7 +41,7 @@ def joined(asked: Sequence[str]) -> list[str]:
     """Commands, each quoted already, as the lines of such a script."""
     if len(asked) == 1:
         return [*asked]
-    between = f"{{ found=$?; [ $found -eq {WANTING} ] || exit $found; }}"
+    between = f"{{ found=$?; [ $found -eq {Refused.exit_code} ] || exit $found; }}"
     first = [f"{command} || {between}" for command in asked[:-1]]
     return ["found=0", *first, f"{asked[-1]} || exit", "exit $found"]
 

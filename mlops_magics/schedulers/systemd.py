@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from mlops_magics.errors import WrongUsage
-from mlops_magics.schedulers import quoting
+from mlops_magics.schedulers import quoting, times
 from mlops_magics.schedulers.base import Job, Scheduler, number
 
 _DAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
@@ -33,8 +33,7 @@ class SystemdScheduler(Scheduler):
                 )
         script = "\n".join(quoting.lines(job.program, job.commands))
         shell = quoting.systemd(script).replace("$", "$$")  # else systemd expands it first
-        path = f"{Path(job.program[0]).parent}:/usr/local/bin:/usr/bin:/bin"
-        told = {"PATH": path, **job.variables}
+        told = {"PATH": job.path, **job.variables}
         environment = [f"Environment={quoting.systemd(word)}" for word in quoting.assignments(told)]
         if file := options.get("environment"):
             whole = str(Path(file).expanduser().absolute())
@@ -92,8 +91,7 @@ def calendar(cron: str) -> list[str]:
     clock = f"{_numbers(hour, found.hours)}:{_numbers(minute, found.minutes)}:00 UTC"
     months = _numbers(month, found.months)
     days = _numbers(day, found.days)
-    names = sorted({int(d) % 7 for d in found.weekdays})  # type: ignore[arg-type]
-    week = ",".join(_DAYS[d] for d in names)
+    week = ",".join(_DAYS[d] for d in sorted(times.weekdays(found)))
     if weekday == "*":
         return [f"*-{months}-{days} {clock}"]
     if day == "*":

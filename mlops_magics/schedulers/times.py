@@ -7,8 +7,12 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from mlops_magics.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from cronsim import CronSim
 
 MINUTE, HOUR, DAY, WEEK = 60, 3600, 86_400, 604_800
 #: The mean one, to compare lengths with; 31 days where nothing may be missed.
@@ -178,18 +182,23 @@ def _checked(text: str) -> str:
             f"{text!r} is no cron expression: {str(error) or 'it never comes'}.",
             'Minute, hour, day of the month, month, day of the week: "30 6 * * 1-5".',
         ) from None
-    whole = len(found.days) == 31 or len({int(d) % 7 for d in found.weekdays}) == 7  # type: ignore[arg-type]
+    whole = len(found.days) == 31 or len(weekdays(found)) == 7
     if "*" not in (day, weekday) and (whole or "*" in day + weekday):
         raise WrongUsage(
             f"{text!r} means one thing to one cron and another to the next: it has a step from *, "
             "or all days, beside another day.",
             "Say * for all days, and name the others: 1-31/2 for */2.",
         )
-    for place, values in ((3, found.months), (4, found.weekdays)):
+    for place, values in ((3, found.months), (4, weekdays(found))):
         if re.search(r"[A-Z7]", fields[place]):  # not all of them know names, or Sunday as 7
-            numbers = {int(v) % 7 if place == 4 else int(v) for v in values}  # type: ignore[arg-type]
-            fields[place] = ",".join(map(str, sorted(numbers)))
+            fields[place] = ",".join(map(str, sorted(values)))
     return " ".join(fields)
+
+
+def weekdays(found: CronSim) -> set[int]:
+    """The days of the week of an expression, Sunday as 0."""
+    # A pair would be the n-th of its kind in a month, which no expression taken here has.
+    return {day % 7 for day in found.weekdays if isinstance(day, int)}
 
 
 def _longest(cron: str) -> int:

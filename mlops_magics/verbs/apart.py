@@ -17,7 +17,7 @@ from mlops_magics import settings
 from mlops_magics.engines import tasks
 from mlops_magics.errors import WrongUsage
 from mlops_magics.records import Execution
-from mlops_magics.verbs import executing
+from mlops_magics.verbs import finishing, performing
 from mlops_magics.verbs.jobs import FIRST, Attempt
 
 if TYPE_CHECKING:
@@ -65,23 +65,23 @@ def place_of(engine: Engine, todo: Sequence[Job]) -> Place:
         If notebooks take steps, and the workers could not reach the store.
     """
     options = settings.load()
+    near = engine.address.startswith("tcp://")  # which is only taken on this machine
     environment = {
         name: value
         for name, value in os.environ.items()
-        if name.startswith("MLOPS_") and name not in _PLACES
+        if name.startswith("MLOPS_") and (near or name not in _PLACES)
     }
-    near = engine.address.startswith("tcp://")  # which is only taken on this machine
+    environment["MLOPS_ACTOR"] = options.actor
     if near:
         environment |= {"MLOPS_STATE": str(options.state), "MLOPS_ARTIFACTS": options.artifacts}
-    elif options.embedded:
-        if any(_takes_steps(job) for job in todo):
-            raise WrongUsage(
-                f"The workers of {engine.address} can't reach the store of this machine, "
-                f"{options.tracking_uri}.",
-                "Name a server that they reach too: MLOPS_TRACKING_URI=https://…",
-            )
-        return Place(environment, str(Path.cwd()))
-    environment |= {"MLOPS_TRACKING_URI": options.tracking_uri, "MLOPS_ACTOR": options.actor}
+    if near or not options.embedded:
+        environment["MLOPS_TRACKING_URI"] = options.tracking_uri
+    elif any(_takes_steps(job) for job in todo):
+        raise WrongUsage(
+            f"The workers of {engine.address} can't reach the store of this machine, "
+            f"{options.tracking_uri}.",
+            "Name a server that they reach too: MLOPS_TRACKING_URI=https://…",
+        )
     return Place(environment, str(Path.cwd()))
 
 
@@ -105,14 +105,14 @@ def perform(place: Place, job: Job) -> Performed:
         if stopper.reason:
             return Performed(outcome=None, reason=stopper.reason, attempt=attempt)
         journal = Path(scratch) / "steps.jsonl"
-        variables = executing.variables(job.source, job.event, journal)
+        variables = performing.variables(job.source, job.event, journal)
         plan = replace(
-            executing.plan_of(job, {**place.environment, **variables}),
+            performing.plan_of(job, {**place.environment, **variables}),
             kernel=kernels.find(job.notebook, job.kernel.name),
             folder=place.folder if Path(place.folder).is_dir() else scratch,
         )
         outcome = running.run(plan, lambda _: None, stopper=stopper)
-        steps = executing.read_steps(journal)
+        steps = performing.read_steps(journal)
     return Performed(
         outcome=outcome.masked(secrets.Masker()),  # of its own environment, which only it knows
         steps=steps,
@@ -136,12 +136,9 @@ class Finishing:
         """Seal, write and note it."""
         if done.outcome is None:
             return job.without_result("never ran", done.reason)
-        ready = executing.Ready(
-            executing.plan_of(job, {}), job.source, job.target, settings.load().keys
-        )
+        ready = performing.Ready(performing.plan_of(job, {}), job, self._of(job, done))
         ready.prepare()
-        ready.around = self._of(job, done)
-        finish = executing.Finish(ready, done.outcome, job, done.steps, done.attempt)
+        finish = finishing.Finish(ready, done.outcome, job, done.steps, done.attempt)
         return finish.finish(html=self._html)
 
     def _of(self, job: Job, done: Performed) -> Surroundings:

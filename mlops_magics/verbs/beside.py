@@ -103,10 +103,8 @@ class Look:
             subject = replace(subject, sample=performed.sample, features=performed.rows, problem="")
         self._check(asked_for, seen)
         results = goals.judging.judge(asked_for, subject)
-        fewest = drift.quality.FEWEST_ROWS
-        if 0 < len(seen.frame) < fewest:
-            count = "1 row is" if len(seen.frame) == 1 else f"{len(seen.frame)} rows are"
-            self.warnings.append(f"{count} too few to judge drift ({fewest} are needed).")
+        if 0 < len(seen.frame) < drift.quality.FEWEST_ROWS:
+            self.warnings.append(f"{drift.quality.too_few(len(seen.frame), 'judge drift')}.")
         drifted = any(f["drifted"] for f in features) or closer.drifted
         return Monitoring(
             deployment="",

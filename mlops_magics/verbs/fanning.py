@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mlops_magics import settings
 from mlops_magics.engines import tasks
 from mlops_magics.errors import MlopsError
 from mlops_magics.records import Execution, Executions
-from mlops_magics.verbs import apart, executing, jobs
+from mlops_magics.verbs import apart, jobs, performing
 
 if TYPE_CHECKING:
     from mlops_magics.engines.base import Engine
@@ -42,7 +43,7 @@ def run(todo: Sequence[Job], engine: Engine, output: str, *, html: bool) -> Exec
     options = settings.load()
     folder = jobs.folder_of([job.source for job in todo], output, options.notebooks)
     named = [
-        replace(job, target=folder / jobs.name_of(number, len(todo), job.source, job.varied))
+        replace(job, target=folder / jobs.name_of(number, len(todo), job))
         for number, job in enumerate(todo, 1)
     ]
     begun = time.monotonic()
@@ -94,8 +95,8 @@ class _Batch:
     def _work(self) -> tuple[Callable[..., Any], Any, Callable[[Job, Any], Execution]]:
         """What a worker does, what it needs for that, and what is left to be done here."""
         if not self.engine.apart:
-            import mlops_magics.notebooks.client  # noqa: F401  # once, before threads meet in it
-
+            # Its imports go in circles, in which threads would meet: once, before there are any.
+            import_module("mlops_magics.notebooks.client")
             return _here, self.engine.share(self.html), lambda _, done: done
         shared = self.engine.share(apart.place_of(self.engine, self.todo))
         finish = apart.Finishing(self.todo, html=self.html)
@@ -139,4 +140,4 @@ def _here(html: bool, job: Job) -> Execution:
     with tasks.current().recalled(stopper.stop):
         if stopper.reason:
             return job.without_result("never ran", stopper.reason)
-        return executing.run(job, html=html, stopper=stopper)
+        return performing.run(job, html=html, stopper=stopper)

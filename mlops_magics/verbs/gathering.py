@@ -11,6 +11,7 @@ from mlops_magics import settings, store
 from mlops_magics.errors import BadData, MlopsError, WrongUsage
 from mlops_magics.records import Dataset
 from mlops_magics.verbs import jobs, labelling, observing
+from mlops_magics.verbs.declaration import is_given
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,11 +36,7 @@ class Window:
     @property
     def asked(self) -> bool:
         """Whether rows of a deployment are to be gathered at all."""
-        return bool(self.since) or self._labelled or self.append
-
-    @property
-    def _labelled(self) -> bool:
-        return not (isinstance(self.labels, str) and not self.labels)
+        return bool(self.since) or is_given(self.labels) or self.append
 
     def check(self) -> None:
         """Refuse what can't be gathered.
@@ -49,7 +46,7 @@ class Window:
         WrongUsage
             If there are no labels to learn from, or `since` is no time.
         """
-        if self.asked and not self._labelled:
+        if self.asked and not is_given(self.labels):
             raise WrongUsage(
                 "Rows that came to a deployment have no labels of their own.",
                 "Name them with --labels DATA --on KEY, or the new data itself with --data DATA.",

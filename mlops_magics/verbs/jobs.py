@@ -48,9 +48,14 @@ class Job:
     event: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @property
+    def told(self) -> dict[str, Any]:
+        """What varies as it may be shown: secrets masked."""
+        return secrets.mask(self.varied)
+
+    @property
     def label(self) -> str:
         """How a line of progress names it."""
-        told = ", ".join(f"{name}={value}" for name, value in self.varied.items())
+        told = ", ".join(f"{name}={value}" for name, value in self.told.items())
         return f"{self.source.name} {told}".strip()
 
     def without_result(self, status: str, reason: str) -> Execution:
@@ -60,7 +65,7 @@ class Job:
             output="",
             status=status,
             params=secrets.mask(self.params),
-            varied=secrets.mask(self.varied),
+            varied=self.told,
             reason=reason,
         )
 
@@ -96,10 +101,10 @@ def folder_of(sources: Sequence[Path], output: str, notebooks: Path) -> Path:
     return Path(output).expanduser().resolve()
 
 
-def name_of(number: int, count: int, source: Path, varied: Mapping[str, Any]) -> str:
+def name_of(number: int, count: int, job: Job) -> str:
     """``07-train-depth=4.ipynb``: in order, and each tells what it is of."""
-    told = "-".join(f"{name}={value}" for name, value in varied.items())
-    words = re.sub(r"[^\w.=+-]+", "_", f"{source.stem}-{told}" if told else source.stem)
+    told = "-".join(f"{name}={value}" for name, value in job.told.items())
+    words = re.sub(r"[^\w.=+-]+", "_", f"{job.source.stem}-{told}" if told else job.source.stem)
     return f"{number:0{len(str(count))}d}-{words[:LONGEST]}.ipynb"
 
 

@@ -12,7 +12,7 @@ from mlops_magics.errors import BadGoal
 from mlops_magics.records import Deployment, Monitoring
 from mlops_magics.verbs import beside, goal_texts, observing
 from mlops_magics.verbs.closely import Ways
-from mlops_magics.verbs.declaration import Data, DeploymentName, verb
+from mlops_magics.verbs.declaration import Data, DeploymentName, is_given, verb
 from mlops_magics.verbs.steps import Step, step
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def monitor(
     begin = observing.beginning(since)
     ways = Ways(window=window, time=time, by=by, multivariate=multivariate)
     ways.check()
-    given = not (isinstance(data, str) and not data)
+    given = is_given(data)
     deployment, version = observing.find(called, captured=not given)
     training = store.datasets.by_run(version.dataset_run) if version.dataset_run else None
     arguments = {"name": called, "since": since, "data": data, "labels": labels, "on": on}

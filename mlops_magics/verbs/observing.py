@@ -125,11 +125,11 @@ def find(name: str, *, captured: bool) -> tuple[Deployment | None, Version]:
     known = targets.state.names()
     if name not in known and captured:
         # One deployment of that model under another name is what must be meant.
-        serving = [d for d in targets.state.all() if d.model.rpartition("/")[0] == name]
+        serving = targets.state.serving(name)
         if len(serving) != 1:
             hint = "`mlops deploy MODEL` makes one; with --data DATA none is needed."
             raise UnknownName("deployment", name, known, hint)
-        name = serving[0].name
+        name = serving[0]
     if name not in known:
         return None, store.versions.resolve(name)
     deployment = targets.state.find(name)

@@ -81,6 +81,11 @@ def recipe_of(
                 f"{path} has no parameter {DATA!r}, by which it could be told the new data.",
                 f"Let its parameters cell say `{DATA}: str = ...`, or name another --notebook.",
             )
+        if DATA in given:
+            raise WrongUsage(
+                f"-p {DATA} names the new data, and so does --data, --since or --labels.",
+                "Take one.",
+            )
         given = {DATA: _readable(data, version.name), **given}
         had = _without_lost_columns(had, given[DATA])
     # A notebook may have lost a parameter since; what is given by hand is checked strictly.
@@ -107,8 +112,11 @@ def _readable(data: Any, name: str) -> str:
 
 def _without_lost_columns(had: Mapping[str, Any], data: str) -> dict[str, Any]:
     """The recorded parameters, but for columns to split by that the new data does not have."""
+    asked = {parameter: column for parameter in ("time", "group") if (column := had.get(parameter))}
+    if not asked:
+        return dict(had)
     columns = store.datasets.load(data).frame.columns
-    lost = {n: v for n in ("time", "group") if (v := had.get(n)) and v not in columns}
+    lost = {parameter: column for parameter, column in asked.items() if column not in columns}
     for parameter, column in lost.items():
         log.warning("The new data has no column %s: it is not split by %s.", column, parameter)
     return {k: v for k, v in had.items() if k not in lost}

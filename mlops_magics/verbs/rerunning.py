@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops_magics import settings
-from mlops_magics.verbs import session
-from mlops_magics.verbs.executing import Finish, Ready, read_steps, variables
+from mlops_magics.verbs import finishing, performing, session
 from mlops_magics.verbs.jobs import Job
 from mlops_magics.verbs.originals import Original
 
@@ -77,7 +74,7 @@ def run(task: Task, aside: Aside, scratch: Path, fresh: Fresh | None) -> Again:
     original, notebook = task.original, task.notebook
     source = scratch / task.target.name
     files.write(source, files.text_of(notebook).encode("utf-8", "backslashreplace"))
-    event, journal = str(uuid.uuid4()), scratch / "steps.jsonl"
+    journal = scratch / "steps.jsonl"
     ids = {run_id: aside.seed(run_id) for run_id in reversed(original.prepared)}
     dataset = original.dataset
     job = Job(
@@ -88,25 +85,19 @@ def run(task: Task, aside: Aside, scratch: Path, fresh: Fresh | None) -> Again:
         target=task.target,
         arguments=task.arguments,
         timeout=task.timeout,
-        event=event,
     )
-    plan = running.Plan(
-        notebook=job.notebook,
-        kernel=job.kernel,
-        params=job.params,
-        environment={
-            **variables(task.target, event, journal),
-            **aside.environment,
-            **({session.PREPARED: ids[dataset.run_id]} if dataset else {}),
-            **(fresh.environment if fresh else {}),
-        },
-        timeout=job.timeout,
-        folder=str(original.folder),
-    )
-    ready = Ready(plan, source, task.target, settings.load().keys)
+    environment = {
+        **performing.variables(task.target, job.event, journal),
+        **aside.environment,
+        **({session.PREPARED: ids[dataset.run_id]} if dataset else {}),
+        **(fresh.environment if fresh else {}),
+    }
+    plan = performing.plan_of(job, environment, quiet=False)
+    plan = replace(plan, folder=str(original.folder))
+    ready = performing.Ready(plan, job)
     outcome = running.run(plan, ready.save, meanwhile=ready.prepare)
-    steps = read_steps(journal)
-    finish = Finish(ready, outcome, job, steps)
+    steps = performing.read_steps(journal)
+    finish = finishing.Finish(ready, outcome, job, steps)
     digest, _ = finish.seal("", verb="reproduce")
     ended = [
         str(s["run_id"])

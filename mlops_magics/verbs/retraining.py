@@ -21,7 +21,7 @@ from mlops_magics.verbs import (
     validating,
 )
 from mlops_magics.verbs.causes import Cause
-from mlops_magics.verbs.declaration import Data, verb
+from mlops_magics.verbs.declaration import Data, is_given, verb
 from mlops_magics.verbs.gathering import Window
 from mlops_magics.verbs.options import Option
 from mlops_magics.verbs.steps import Step, step
@@ -113,7 +113,7 @@ def retrain(
         raise WrongUsage(f"--wait is {wait:g}, and has to be at least 0 seconds.")
     window = Window(since=since, labels=labels, on=on, append=append)
     window.check()
-    given = not (isinstance(data, str) and not data)
+    given = is_given(data)
     if given and window.asked:
         raise WrongUsage("--data names the new data, and so does --since or --labels.", "Take one.")
     # What would stop it at the end is found before anything is trained.

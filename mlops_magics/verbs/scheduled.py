@@ -145,11 +145,7 @@ def _deployment(name: str) -> str:
     """The deployment of that name, or the only one of the model of that name; else nothing."""
     if name in targets.state.names():
         return name
-    serving = [
-        n
-        for n in targets.state.names()
-        if targets.state.written(n).model.rpartition("/")[0] == name
-    ]
+    serving = targets.state.serving(name)
     return serving[0] if len(serving) == 1 else ""
 
 

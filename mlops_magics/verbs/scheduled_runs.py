@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_magics import store
-from mlops_magics.records import Schedule
+from mlops_magics.records import Schedule, stamp
 
 if TYPE_CHECKING:
     from mlops_magics.schedulers.times import When
@@ -44,9 +44,9 @@ def _seen(record: Schedule, now: datetime) -> dict[str, Any]:
         "every": record.every,
         "cron": record.cron,
         "path": record.path,
-        "last_run": last.isoformat(timespec="seconds").replace("+00:00", "Z") if last else None,
+        "last_run": stamp(last) if last else None,
         "outcome": outcome,
-        "next_run": when(record).next(now, since).isoformat().replace("+00:00", "Z"),
+        "next_run": stamp(when(record).next(now, since)),
         "overdue": overdue,
         "note": note,
     }

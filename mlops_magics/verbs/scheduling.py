@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from mlops_magics import evidence, settings
 from mlops_magics.errors import UnknownName, WrongUsage
-from mlops_magics.records import Schedule
+from mlops_magics.records import Schedule, stamp
 from mlops_magics.verbs import scheduled, scheduled_runs
 from mlops_magics.verbs.declaration import DeploymentName, verb
 from mlops_magics.verbs.options import Option
@@ -117,12 +117,12 @@ def schedule(
             kind=kind,
             path=str(next(iter(contents))),
             command=job.shown(),
-            next_run=_stamp(when.next(datetime.now(UTC), job.since)),
+            next_run=stamp(when.next(datetime.now(UTC), job.since)),
             seconds=when.seconds,
             files=tuple(map(str, contents)),
             options=given,
             install=scheduler.install(job, list(contents)),
-            since=_stamp(job.since),
+            since=stamp(job.since),
             run_id=current.run_id,
             warnings=scheduled.warnings(made, scheduler),
         )
@@ -229,7 +229,3 @@ def _keep(current: Step, record: Schedule) -> None:
         "status": record.status,
         "runs": " then ".join(record.command),
     }
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

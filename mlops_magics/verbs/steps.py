@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlops_magics import evidence, records, store
+from mlops_magics import evidence, records, schedulers, store
 from mlops_magics.errors import StoreUnreachable
 from mlops_magics.verbs.live import Now, Series
 
@@ -22,8 +22,6 @@ log = logging.getLogger("mlops_magics")
 
 #: Set by a headless run: the file to which each finished step appends one line.
 JOURNAL = "MLOPS_JOURNAL"
-#: Set by a scheduler's job: the schedule's name.
-SCHEDULE = "MLOPS_SCHEDULE"
 
 
 class Step:
@@ -78,7 +76,7 @@ class Step:
         if self.git.get("commit"):
             tags["mlflow.source.git.commit"] = self.git["commit"]
             tags["mlops.git.dirty"] = self.git["dirty"]
-        if schedule := os.environ.get(SCHEDULE):
+        if schedule := os.environ.get(schedulers.base.VARIABLE):
             tags["mlops.schedule"] = schedule
         if follows:
             tags["mlops.follows"] = " ".join(filter(None, follows))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -112,10 +113,10 @@ def test_a_killed_worker_and_a_stop(cluster: Cluster, project: Path) -> None:
     until(lambda: not worker.children())
 
 
-def until(reached: object, seconds: float = 60) -> None:
+def until(reached: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if reached():  # type: ignore[operator]
+        if reached():
             return
         time.sleep(0.05)
     raise TimeoutError

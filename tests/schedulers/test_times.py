@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -155,7 +156,7 @@ def test_systemd_comes_to_the_same_times(cron: str) -> None:
     assert sorted(found)[:12] == ours
 
 
-def _from(when: times.When):  # type: ignore[no-untyped-def]
+def _from(when: times.When) -> Iterator[datetime]:
     at = NOW
     while True:
         at = when.next(at, NOW)

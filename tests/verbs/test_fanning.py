@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -16,6 +17,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from mlops_magics import engines, store
 from mlops_magics.engines import tasks
 from mlops_magics.errors import UnknownName, WrongUsage
+from mlops_magics.evidence import secrets
 from mlops_magics.records import Executions
 from mlops_magics.verbs.auditing import verify
 from mlops_magics.verbs.executing import execute
@@ -27,8 +29,8 @@ def put(name: str, *sources: str, parameters: str = "depth: int = 1") -> str:
     return name
 
 
-def several(*names: str, **options: object) -> Executions:
-    done = execute(*names, **options)  # type: ignore[arg-type]
+def several(*names: str, **options: Any) -> Executions:
+    done = execute(*names, **options)
     assert isinstance(done, Executions)
     return done
 
@@ -75,6 +77,16 @@ def test_a_grid_one_of_which_fails(project: Path) -> None:
         (step,) = run.steps
         assert store.runs.get(step["run_id"]).data.metrics == {"depth": run.params["depth"]}
         assert store.runs.get(step["run_id"]).data.tags["mlops.attempt"] == "1"
+
+
+def test_secrets_that_vary_stand_in_no_name(project: Path) -> None:
+    name = put("work.ipynb", "print(len(api_token))", parameters="api_token: str = ''")
+    done = several(name, grid=["api_token=hunter22-a,hunter22-b"])
+    assert [run.status for run in done.runs] == ["finished", "finished"]
+    assert [run.varied for run in done.runs] == [{"api_token": secrets.MASK}] * 2
+    names = sorted(file.name for file in Path(done.folder).iterdir())
+    assert [n[:1] for n in names] == ["1", "2"]
+    assert "hunter22" not in " ".join(names) + str(done) + done.to_json()
 
 
 def test_a_list_of_notebooks_into_a_folder(project: Path) -> None:

@@ -21,8 +21,6 @@ from mlops_magics.records import Monitoring
 
 #: So many features have a picture, and so many lines stand in one.
 _PICTURES, _LINES = 6, 5
-#: From here on a feature counts as drifted.
-_LARGE = 0.2
 #: Letters of dates that find room below a chart.
 _LETTERS = 36
 _DAY = 86_400
@@ -113,6 +111,8 @@ def _chart(
     title: str,
     marks: Sequence[tuple[float, str]],
 ) -> Chart:
+    from mlops_magics.drift.report import Rule  # with pandas: only where there are windows
+
     series = []
     for feature in features:
         points = [
@@ -122,8 +122,9 @@ def _chart(
         ]
         series.append(Series(feature, points, "both"))
     tallest = max((y for s in series for _, y in s.points), default=0.0)
-    guide = ((-0.5, _LARGE), (len(names) - 0.5, _LARGE))
-    y = Axis("PSI − chance", low=0.0, high=None if tallest > _LARGE else _LARGE * 1.5)
+    large = Rule().large
+    guide = ((-0.5, large), (len(names) - 0.5, large))
+    y = Axis("PSI − chance", low=0.0, high=None if tallest > large else large * 1.5)
     return Chart(title, Axis("window (UTC)", names=names), y, series, guide, marks)
 
 
