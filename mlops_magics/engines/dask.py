@@ -19,6 +19,28 @@ from mlops_magics.errors import MissingExtra, MlopsError, StepFailed, WrongUsage
 PATIENCE = 5.0
 
 
+#: Bytes up to which a shared value goes with each task; Dask calls more than that a large graph.
+SMALL = 10_000_000
+
+
+class _Scattered:
+    """A large value in the memory of workers, put there again when it was lost.
+
+    Dask soon keeps a single copy of what was sent to all of them, and the worker that has it may
+    be the one that dies; the tasks which needed it are cancelled then.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._future: Any = None
+
+    def on(self, client: Any) -> Any:
+        """What a task takes for it."""
+        if self._future is None or self._future.status not in ("pending", "finished"):
+            self._future = client.scatter(self._content, broadcast=True, hash=False)
+        return self._future
+
+
 class DaskEngine(Engine):
     """The workers of a Dask scheduler.
 
@@ -108,12 +130,15 @@ class DaskEngine(Engine):
         self._client.close()
 
     def share(self, value: Any) -> Any:
-        """Kept in the memory of every worker, so that the death of one loses nothing."""
-        return self._client.scatter(pickling.dumps(value), broadcast=True, hash=False)
+        """With each task, so that no death of a worker loses it; what is large lies on workers."""
+        content = pickling.dumps(value)
+        return content if len(content) <= SMALL else _Scattered(content)
 
     def submit(self, function: Callable[..., Any], shared: Any, *arguments: Any) -> Future[Any]:
         """On whichever worker is free; of one that dies the task is done again on another."""
         owner = self._client.id if self.light else ""
+        if isinstance(shared, _Scattered):
+            shared = shared.on(self._client)
         future: Future[Any] = self._executor.submit(_run, owner, function, shared, *arguments)
         return future
 
