@@ -13,6 +13,41 @@ from mlops_magics.records.verdicts import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotebookParameter:
+    """A parameter as its notebook declares it.
+
+    Attributes
+    ----------
+    default : str
+        As it is written in the notebook; empty if there is none, masked if it is a secret.
+    help : str
+        The comment beside it.
+    """
+
+    name: str
+    type: str
+    default: str = ""
+    required: bool = False
+    help: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotebookHelp(Record):
+    """What a notebook takes; nothing was run.
+
+    Attributes
+    ----------
+    title : str
+        Its first heading.
+    """
+
+    notebook: str
+    title: str = ""
+    kernel: str = ""
+    parameters: tuple[NotebookParameter, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Execution(Record):
     """A notebook run headlessly.
 
@@ -24,10 +59,14 @@ class Execution(Record):
         Index, id, error name and message of the cell at which it stopped.
     cells : mapping
         How many were run, failed and never reached.
+    output : str
+        Where the executed notebook lies.
+    unwritten : str
+        Where it was to go instead, if it could not be written there.
 
-    The exit code is 0 when it finished and 1 when it did not, but that of the error where a cell
-    stopped because something was judged and found wanting (3), held for approval (4) or not intact
-    (5).
+    The exit code is 0 when it finished and lies where it was to go, and 1 otherwise, but that of
+    the error where a cell stopped because something was judged and found wanting (3), held for
+    approval (4) or not intact (5).
     """
 
     notebook: str
@@ -41,11 +80,12 @@ class Execution(Record):
     digest: str = ""
     steps: tuple[Mapping[str, Any], ...] = ()
     run_id: str = ""
+    unwritten: str = ""
 
     @property
     def exit_code(self) -> int:
         if self.status == "finished":
-            return 0
+            return 1 if self.unwritten else 0
         # What a step inside found wanting, was found wanting.
         error = str((self.failed_cell or {}).get("error", ""))
         said = {kind.__name__: kind.exit_code for kind in (Refused, HeldForApproval, NotIntact)}

@@ -7,21 +7,21 @@ import logging
 import os
 import tempfile
 import uuid
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mlops_magics import settings
-from mlops_magics.errors import MlopsError, WrongUsage
-from mlops_magics.records import Execution
+from mlops_magics.errors import WrongUsage
+from mlops_magics.records import Execution, NotebookHelp, NotebookParameter
+from mlops_magics.verbs import finishing
 from mlops_magics.verbs.declaration import Reference, verb
+from mlops_magics.verbs.finishing import Finish
 from mlops_magics.verbs.options import Option
 
 if TYPE_CHECKING:
-    from mlops_magics.notebooks.running import Outcome, Plan
-    from mlops_magics.verbs.steps import Step
+    from mlops_magics.notebooks.places import Remote
+    from mlops_magics.notebooks.running import Plan
 
 log = logging.getLogger("mlops_magics")
 
@@ -34,10 +34,12 @@ def execute(
     file: Annotated[str, Option(("-f", "--file"))] = "",
     output: str = "",
     html: bool = False,
+    junit: str = "",
     timeout: float | None = None,
     cell_timeout: float | None = None,
     kernel: str = "",
-) -> Execution:
+    help_notebook: bool = False,
+) -> Execution | NotebookHelp:
     """Run a notebook headlessly with parameters and seal what came of it.
 
     The parameters are checked against the cell tagged ``parameters`` before a kernel starts: an
@@ -52,42 +54,78 @@ def execute(
         ``monitor``.
     params : mapping
         Parameters by name; on a command line ``-p NAME VALUE``, as often as needed. Those named
-        like secrets (``password``, ``api_key``…) reach the kernel and are written nowhere.
+        like secrets (``password``, ``api_key``…) reach the kernel and are written nowhere, and so
+        do those given by reference: ``env:NAME`` is the value of a variable, ``file:PATH`` the
+        content of a file (``env::NAME`` is that text itself).
     file : path, optional
         A YAML or JSON file with parameters; ``params`` comes before it.
     output : path, optional
-        Where the executed notebook goes; by default under ``executed/`` with the time in its name.
+        Where the executed notebook goes, also an fsspec URI (``s3://…``, ``sftp://…``); by default
+        under ``executed/`` with the time in its name.
     html : bool
-        Also write it as an HTML page that needs no script.
+        Also write it, beside it, as an HTML page that needs no script.
+    junit : path, optional
+        Also write it as JUnit XML, a test case a cell, for a CI system.
     timeout : float, optional
         Seconds for the whole notebook.
     cell_timeout : float, optional
         Seconds for each cell.
     kernel : str, optional
         The kernel to run it in; by default the notebook's own.
+    help_notebook : bool
+        Run nothing, and show the notebook's parameters.
 
     Returns
     -------
-    Execution
-        With ``status`` ``finished``, ``failed``, ``interrupted``, ``killed`` or ``timed out``.
+    Execution or NotebookHelp
+        With ``status`` ``finished``, ``failed``, ``interrupted``, ``killed`` or ``timed out``. If
+        the output could not be written, it lies elsewhere, and a warning says where.
 
     Raises
     ------
     UnknownName
         If there is no such notebook, parameter or kernel.
     WrongUsage
-        If a parameter has the wrong type or is missing.
+        If a parameter has the wrong type or is missing, or a secret is not where it is said to be.
     BadData
         If the file is no notebook.
     MlopsError
-        If the output can't be written or the key can't be used.
+        If the output can't be written at the start, or the key can't be used.
 
     Examples
     --------
     >>> mlops.execute("train", params={"data": "loans.csv"})  # doctest: +SKIP
     """
+    if help_notebook:
+        return described(notebook, kernel)
+    return run(
+        notebook,
+        params=params,
+        file=file,
+        output=output,
+        html=html,
+        junit=junit,
+        timeout=timeout,
+        cell_timeout=cell_timeout,
+        kernel=kernel,
+    )
+
+
+def run(
+    notebook: str,
+    *,
+    params: Mapping[str, Any] = {},
+    file: str = "",
+    output: str = "",
+    html: bool = False,
+    junit: str = "",
+    timeout: float | None = None,
+    cell_timeout: float | None = None,
+    kernel: str = "",
+) -> Execution:
+    """Run one notebook once; see `execute`."""
     from mlops_magics.evidence import secrets
-    from mlops_magics.notebooks import files, kernels, parameters, running
+    from mlops_magics.notebooks import files, kernels, parameters, references, running
 
     options = settings.load()
     source = files.find(notebook)
@@ -95,8 +133,9 @@ def execute(
     check_limits(timeout=timeout, cell_timeout=cell_timeout)
     spec = kernels.find(content, kernel)
     given = {**(parameters.read_file(Path(file)) if file else {}), **params}
-    checked = parameters.check(content, given, spec.language)
-    target = target_of(output, source, options.notebooks)
+    values, referred = references.resolve(given)
+    checked = parameters.check(content, values, spec.language, referred)
+    target, remote = targets_of(output, source, options.notebooks)
     event = str(uuid.uuid4())
     with tempfile.TemporaryDirectory(prefix="mlops-execution-") as folder:
         journal = Path(folder) / "steps.jsonl"
@@ -104,19 +143,39 @@ def execute(
             notebook=content,
             kernel=spec,
             params=checked,
+            references=referred,
             environment=variables(source, event, journal),
             timeout=timeout,
             cell_timeout=cell_timeout,
             folder=str(Path.cwd()),
         )
         log.info("running %s", source)
-        ready = Ready(plan, source, target, options.keys)
+        ready = Ready(plan, source, target, options.keys, remote)
         outcome = running.run(plan, ready.save, meanwhile=ready.prepare)
         steps = read_steps(journal)
     arguments: dict[str, Any] = {"notebook": notebook, "params": secrets.mask(params), "file": file}
-    arguments |= {"output": output, "html": html, "kernel": kernel}
-    arguments |= {"timeout": timeout, "cell_timeout": cell_timeout}
-    return Finish(ready, outcome, event, arguments, steps).finish(html=html)
+    arguments |= {"output": remote.uri if remote else output, "html": html, "junit": junit}
+    arguments |= {"kernel": kernel, "timeout": timeout, "cell_timeout": cell_timeout}
+    return Finish(ready, outcome, event, arguments, steps).finish(html=html, junit=junit)
+
+
+def described(notebook: str, kernel: str = "") -> NotebookHelp:
+    """What a notebook takes; its kernel need not be installed."""
+    from mlops_magics.notebooks import describing, files
+
+    source = files.find(notebook)
+    content = files.read(source)
+    stated = content["metadata"].get("kernelspec", {})
+    language = str(stated.get("language") or "python").lower()
+    found = describing.of_parameters(content) if language == "python" else []
+    foreign = f"The parameters of a notebook in {language} can't be read; only Python's can."
+    return NotebookHelp(
+        notebook=str(source),
+        title=describing.heading(content),
+        kernel=kernel or str(stated.get("name", "")),
+        parameters=tuple(NotebookParameter(**each) for each in found),
+        warnings=() if language == "python" else (foreign,),
+    )
 
 
 def variables(notebook: Path, event: str, journal: Path) -> dict[str, str]:
@@ -138,11 +197,21 @@ def check_limits(**limits: float | None) -> None:
             raise WrongUsage(f"{name} is {value!r}, and has to be more than 0 seconds.")
 
 
+def targets_of(output: str, source: Path, folder: Path) -> tuple[Path, Remote | None]:
+    """Where the notebook is written on this machine, and where it goes from there in the end."""
+    from mlops_magics.notebooks import places
+
+    place = places.find(output, source.name)
+    if isinstance(place, places.Remote):
+        return target_of("", Path(place.name), folder), place
+    slash = "/" if output.endswith(("/", os.sep)) else ""
+    return target_of(f"{place}{slash}" if output else "", source, folder), None
+
+
 def target_of(output: str, source: Path, folder: Path) -> Path:
     """Where the executed notebook goes; never over the notebook that is run."""
     if not output:
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3] + "Z"
-        return folder / f"{source.stem}-{stamp}.ipynb"
+        return finishing.stamped(folder, source.stem)
     path = Path(output).expanduser()
     if output.endswith(("/", os.sep)) or path.is_dir():
         path = path / source.name
@@ -158,8 +227,11 @@ def target_of(output: str, source: Path, folder: Path) -> Path:
 class Ready:
     """What is made ready while the kernel boots, and saves the notebook while it runs."""
 
-    def __init__(self, plan: Plan, source: Path, target: Path, keys: Path) -> None:
+    def __init__(
+        self, plan: Plan, source: Path, target: Path, keys: Path, remote: Remote | None = None
+    ) -> None:
         self.plan, self.source, self.target, self._keys = plan, source, target, keys
+        self.remote, self._tried = remote, False
 
     def prepare(self) -> None:
         """Gather what the run starts from; a key that can't be used ends it here."""
@@ -174,8 +246,12 @@ class Ready:
         """Save a notebook that is still running: masked, whole, not yet sealed."""
         from mlops_magics.notebooks import files, record
 
-        text = files.text_of(record.masked(notebook, self.masker, self.plan))
-        files.write(self.target, text.encode("utf-8", "backslashreplace"))
+        text = files.text_of(record.masked(notebook, self.masker))
+        content = text.encode("utf-8", "backslashreplace")
+        if self.remote is not None and not self._tried:
+            self.remote.write(content)  # once at the start: what can't be written does not run
+            self._tried = True
+        files.write(self.target, content)
 
 
 def read_steps(journal: Path) -> list[dict[str, Any]]:
@@ -190,113 +266,3 @@ def read_steps(journal: Path) -> list[dict[str, Any]]:
         except ValueError:  # the process died while it wrote its last line
             log.warning("A line of the journal is cut off; that step is missing from the record.")
     return found
-
-
-class Finish:
-    """What is left once the kernel is gone: record, seal, file, page, and the run in the store."""
-
-    def __init__(
-        self,
-        ready: Ready,
-        outcome: Outcome,
-        event: str,
-        arguments: Mapping[str, Any],
-        steps: Sequence[Mapping[str, Any]],
-    ) -> None:
-        self.ready, self.outcome = ready, outcome
-        self.plan, self.source, self.target = ready.plan, ready.source, ready.target
-        self.event, self.arguments, self.steps = event, arguments, steps
-        self.warnings = list(outcome.warnings)
-
-    def finish(self, *, html: bool) -> Execution:
-        """Write everything and return the record."""
-        from mlops_magics.evidence import secrets
-
-        step = self._open_step() if self.steps else None
-        digest, body = self.seal(step.run_id if step else "")
-        page = self._page() if html else None
-        if step is not None:
-            self._close_step(step, digest)
-        done = Counter(self.outcome.states)
-        masker = secrets.Masker(self.plan.params)
-        return Execution(
-            notebook=str(self.source),
-            output=str(self.target),
-            status=self.outcome.status,
-            params=body["parameters"],
-            failed_cell=masker(self.outcome.failed_cell),
-            cells={
-                "run": sum(n for state, n in done.items() if state != "never ran"),
-                "failed": 1 if self.outcome.failed_cell else 0,
-                "never ran": done["never ran"],
-            },
-            duration=self.outcome.duration,
-            html=page,
-            digest=digest,
-            steps=tuple(body["steps"]),
-            run_id=body["run_id"],
-            warnings=tuple(self.warnings),
-        )
-
-    def seal(self, run_id: str, verb: str = "execute") -> tuple[str, dict[str, Any]]:
-        """Write the notebook with the sealed record of its run; the digest and the record."""
-        from mlops_magics.notebooks import files, record
-
-        masker = record.masker_for(self.plan)
-        body = record.build(
-            self.plan,
-            self.outcome,
-            self.ready.around,
-            event=self.event,
-            verb=verb,
-            arguments=self.arguments,
-            steps=self.steps,
-            run_id=run_id,
-        )
-        plain = record.masked(self.outcome.notebook, masker, self.plan)
-        done, digest = record.sealed(plain, body, masker, self.ready.key, self.target.name)
-        files.write(self.target, files.dumps(done))
-        return digest, done["metadata"]["mlops"]["record"]
-
-    def _page(self) -> str:
-        from mlops_magics.evidence import manifests, seal
-        from mlops_magics.notebooks import export, files
-
-        content = manifests.parse(self.target.read_bytes())
-        finding = seal.verify(content, {"own key": self.ready.key.public_key})
-        page = self.target.with_suffix(".html")
-        files.write(page, export.page(content, finding, self.target.name).encode("utf-8"))
-        return str(page)
-
-    def _open_step(self) -> Step | None:
-        """The execution's own run in the store, only when the notebook left any there."""
-        from mlops_magics.verbs.steps import Step
-
-        experiment = next(
-            (str(s["experiment"]) for s in reversed(self.steps) if s.get("experiment")), ""
-        )
-        step = Step("execute", experiment, self.arguments)
-        try:
-            step.open(self.source.stem, [str(s.get("run_id", "")) for s in self.steps])
-        except MlopsError as error:
-            self.warnings.append(f"The execution was sealed but not noted in the store: {error}")
-            return None
-        return step
-
-    def _close_step(self, step: Step, digest: str) -> None:
-        from mlops_magics.evidence import secrets
-
-        # A run in the store knows no time-out; the notebook's record says which failure it was.
-        status = "failed" if self.outcome.status == "timed out" else self.outcome.status
-        try:
-            step.params(secrets.mask(self.plan.params))
-            step.tags({"mlops.seal": digest, "mlops.execution": self.event})
-            step.file(self.target, "notebook")
-            step.summary = {
-                "notebook": self.source.name,
-                "status": self.outcome.status,
-                "reason": self.outcome.reason,
-            }
-            step.close(status)
-        except MlopsError as error:
-            self.warnings.append(f"The store did not take all of the execution: {error}")

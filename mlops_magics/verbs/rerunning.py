@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_magics import settings
 from mlops_magics.verbs import session
-from mlops_magics.verbs.executing import Finish, Ready, read_steps, variables
+from mlops_magics.verbs.executing import Ready, read_steps, variables
+from mlops_magics.verbs.finishing import Finish
 from mlops_magics.verbs.originals import Original
 
 if TYPE_CHECKING:

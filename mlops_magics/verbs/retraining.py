@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from mlops_magics import evidence, settings, store
 from mlops_magics.errors import BadGoal, MlopsError, StepFailed, UnknownName, WrongUsage
 from mlops_magics.records import Execution, Promotion, Retraining, Verdict
-from mlops_magics.verbs import goal_texts, promoting, recipes, validating
+from mlops_magics.verbs import executing, goal_texts, promoting, recipes, validating
 from mlops_magics.verbs.declaration import verb
-from mlops_magics.verbs.executing import execute
 from mlops_magics.verbs.options import Option
 from mlops_magics.verbs.steps import Step, step
 
@@ -158,7 +157,7 @@ def _again(
     current.params({"notebook": recipe.notebook, **recipe.shown})
     known = {version.number for version in store.versions.of(base.name)}
     log.info("Training %s again with %s", base.name, Path(recipe.notebook).name)
-    done = execute(recipe.notebook, params=recipe.params)
+    done = executing.run(recipe.notebook, params=recipe.params)
     stays = f"{champion.ref} stays the champion." if champion else "There is no champion yet."
     if done.status != "finished":
         raise StepFailed(f"The training notebook {_ending(done)}.", f"See {done.output}. {stays}")

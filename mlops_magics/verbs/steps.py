@@ -185,7 +185,7 @@ class Step:
             "packages": evidence.environment.packages(),
             "lock": evidence.lock.describe(),
             "resources": used,
-            **({"error": {"name": type(error).__name__, "message": str(error)}} if error else {}),
+            **(_told(error)),
             **self.extra,
         }
         self.json("mlops/record.json", body)
@@ -228,6 +228,14 @@ class Step:
         # One write of one line with O_APPEND: several processes may share the file.
         with open(file, "a", encoding="utf-8") as journal:
             journal.write(json.dumps(records.jsonable(line), ensure_ascii=False) + "\n")
+
+
+def _told(error: BaseException | None) -> dict[str, Any]:
+    """The error that ended the step; what a secret parameter held is masked in it."""
+    if error is None:
+        return {}
+    message = evidence.secrets.Masker()(str(error))
+    return {"error": {"name": type(error).__name__, "message": message}}
 
 
 def _one_line(summary: Mapping[str, Any]) -> str:
