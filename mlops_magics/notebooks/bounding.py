@@ -14,6 +14,9 @@ import nbformat
 #: Bytes of output that are kept of one cell.
 LIMIT = 10_000_000
 
+#: The key under which a stream's content says how much was cut off before it was read.
+CUT = "mlops_cut"
+
 #: Of an error, which is always kept, so many letters of its message, and of its traceback.
 MESSAGE, TRACEBACK = 10_000, 100_000
 
@@ -74,15 +77,16 @@ class Bounds:
         return fits
 
     def _stream(self, content: dict[str, Any], last: Any) -> bool:
-        text, weight = content["text"], _weight(content["text"])
+        text, before = content["text"], content.pop(CUT, 0)
+        weight = _weight(text)
         joins = (
             last is not None
             and (last.output_type, last.get("name")) == ("stream", content["name"])
             and len(last.text) < PIECE
         )
-        if not self._room(weight + (0 if joins else EACH)):
+        if not self._room(weight + before + (0 if joins else EACH)):
             text = self._beginning(text)
-            self._cut += weight - _weight(text)
+            self._cut += weight + before - _weight(text)
             # From here on nothing fits, so that no later line seems to follow this one.
             self._kept = LIMIT
         if joins:

@@ -15,6 +15,9 @@ from papermill.translators import papermill_translators, translate_parameters
 
 from mlops_magics.evidence import secrets
 
+#: Languages that Papermill does not write in lower case.
+_CALLED = {"r": "R"}
+
 
 def lines(hidden: Mapping[str, Any], kernel: str, language: str) -> str:
     """What the parameters' cell says of the secret ones.
@@ -30,7 +33,7 @@ def lines(hidden: Mapping[str, Any], kernel: str, language: str) -> str:
             f'{name} = {secrets.GIVEN}["{name}"]{f"  # {how}" if how else ""}\n'
             for name, how in said.items()
         )
-    comment = papermill_translators.find_translator(kernel, language).comment
+    comment = papermill_translators.find_translator(kernel, translated(language)).comment
     return "".join(
         comment(f"{name} is secret{f', {how}' if how else ''}") + "\n" for name, how in said.items()
     )
@@ -45,4 +48,9 @@ def code(values: Mapping[str, Any], kernel: str, language: str) -> str:
     if language == "python":
         held = f"__import__('json').loads({json.dumps(values)!r})"
         return f"__import__('builtins').{secrets.GIVEN} = {held}"
-    return str(translate_parameters(kernel, language, dict(values), ""))
+    return str(translate_parameters(kernel, translated(language), dict(values), ""))
+
+
+def translated(language: str) -> str:
+    """A language as Papermill calls it; ours are in lower case."""
+    return _CALLED.get(language, language)

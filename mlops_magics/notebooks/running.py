@@ -191,7 +191,7 @@ def _prepared(plan: Plan) -> nbformat.NotebookNode:
         cell.metadata["papermill"] = {}
     if not plan.params:
         return notebook
-    hidden, names = plan.hidden, (plan.kernel.name, plan.kernel.language)
+    hidden, names = plan.hidden, (plan.kernel.name, handing.translated(plan.kernel.language))
     plain = {name: value for name, value in plan.params.items() if name not in hidden}
     notebook = parameterize_notebook(notebook, plain, kernel_name=names[0], language=names[1])
     injected = next(c for c in notebook.cells if parameters.INJECTED in c.metadata.get("tags", ()))
