@@ -39,8 +39,9 @@ class Remote:
 
     def beside(self, suffix: str) -> Remote:
         """The file of the same name with another ending."""
-        cut = [text.removesuffix(SUFFIX) + suffix for text in (self.uri, self.path)]
-        return Remote(*cut, self.files)
+        first, *rest = self.uri.split("::")
+        uri = "::".join([first.removesuffix(SUFFIX) + suffix, *rest])
+        return Remote(uri, self.path.removesuffix(SUFFIX) + suffix, self.files)
 
     def write(self, content: bytes) -> None:
         """Write it whole: where the file system can, it appears only once it is all there.
@@ -57,7 +58,7 @@ class Remote:
                 self.files.makedirs(posixpath.dirname(self.path), exist_ok=True)
                 self._put(content)
         except Exception as error:  # each file system has exceptions of its own
-            why = " ".join(str(error).split())[:300] or type(error).__name__
+            why = _why(error)
             if isinstance(error, NotImplementedError | ValueError):
                 why = f"this file system takes no files ({why})"
             raise MlopsError(f"{self.uri} can't be written: {why}.") from error
@@ -96,8 +97,10 @@ def find(output: str, name: str) -> Remote | Path:
         return Path(output).expanduser()
     if scheme in ("file", "local"):
         return Path(rest) / name if rest.endswith("/") else Path(rest)
-    whole = output + name if output.endswith("/") else output
-    whole = whole if whole.endswith(SUFFIX) else f"{whole}{SUFFIX}"
+    first, *within = output.split("::")  # of a chain, the first is the file's own
+    first = first + name if first.endswith("/") else first
+    first = first if first.endswith(SUFFIX) else f"{first}{SUFFIX}"
+    whole = "::".join([first, *within])
     import fsspec
 
     try:
@@ -108,9 +111,12 @@ def find(output: str, name: str) -> Remote | Path:
         hint = "For example s3://bucket/folder/, sftp://host/folder/, or a path of this machine."
         raise WrongUsage(f"{output} names no place: {error}.", hint) from None
     except Exception as error:  # it connects, and each file system has exceptions of its own
-        why = " ".join(str(error).split())[:300] or type(error).__name__
-        raise MlopsError(f"{_shown(output)} can't be reached: {why}.") from error
+        raise MlopsError(f"{_shown(output)} can't be reached: {_why(error)}.") from error
     return Remote(_shown(whole), path, files)
+
+
+def _why(error: Exception) -> str:
+    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
 
 
 def _protocols(files: Any) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ def execution(record: Execution) -> Card:
         cell = record.failed_cell
         name = cell.get("name") or cell.get("error") or "stopped"
         number = cell.get("number", cell.get("index", "?"))
-        message = str(cell.get("message", ""))[:_MESSAGE]
+        message = _printable(str(cell.get("message", ""))[:_MESSAGE])
         notes.insert(0, f"Stopped at cell {number}: {name}: {message}")
     steps = Table(
         ("step", "status", "version", "run"),
@@ -48,6 +48,11 @@ def execution(record: Execution) -> Card:
         notes,
         f"run {record.run_id}" if record.run_id else "",
     )
+
+
+def _printable(text: str) -> str:
+    """Nothing that would steer a terminal or break a page."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
 
 
 def _status(step: Mapping[str, Any]) -> Status:
