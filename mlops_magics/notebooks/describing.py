@@ -83,7 +83,8 @@ def _help(found: Parameter, said: Mapping[int, tuple[str, bool]]) -> str:
     beside = [said[n][0] for n in range(first, last + 1) if n in said]
     if any(beside):
         return " ".join(filter(None, beside))
-    above, line = [], first - 1
+    above: list[str] = []
+    line = first - 1
     while line in said and said[line][1]:
         above.insert(0, said[line][0])
         line -= 1

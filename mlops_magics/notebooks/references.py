@@ -42,6 +42,15 @@ def resolve(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     return values, references
 
 
+def unseen(params: Mapping[str, Any], references: Iterable[str]) -> tuple[str, ...]:
+    """One sentence for each secret that is too short to be looked for in what cells print."""
+    return tuple(
+        f"The value of {name!r} is so short that it would not be masked where a cell prints it."
+        for name in references
+        if not list(secrets.long_enough(params[name]))
+    )
+
+
 def unescape(value: Any) -> Any:
     """A text without the colon that keeps it from being a reference."""
     return value.replace("::", ":", 1) if _escaped(value) else value

@@ -138,6 +138,7 @@ def run(
     progress.notebook_complete()
     settled = settling.settle(notebook, client.reached, ending)
     settled["warnings"] += client.bounds.warnings
+    settled["warnings"] += references.unseen(plan.params, plan.references)
     return Outcome(
         notebook=notebook,
         started=started,

@@ -136,8 +136,7 @@ def _document(name: str, classname: str, at: str, cases: Sequence[Case]) -> str:
     }
     suite = ElementTree.Element(
         "testsuite",
-        name=_legal(name),
-        **{key: str(number) for key, number in numbers.items()},
+        {"name": _legal(name), **{key: str(number) for key, number in numbers.items()}},
         time=f"{sum(case.seconds or 0.0 for case in cases):.3f}",
         timestamp=at[:19],  # to the second, as its readers expect it
     )

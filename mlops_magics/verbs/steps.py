@@ -30,7 +30,8 @@ class Step:
     def __init__(self, verb: str, experiment: str, arguments: Mapping[str, Any]) -> None:
         self.verb = verb
         self.experiment = experiment
-        self.arguments = evidence.secrets.mask({k: _shown(v) for k, v in arguments.items()})
+        named = evidence.secrets.mask({k: _shown(v) for k, v in arguments.items()})
+        self.arguments = evidence.secrets.Masker()(named)
         self.started = records.now()
         self.meter = evidence.resources.Meter()
         self.who = evidence.environment.who()
@@ -168,6 +169,8 @@ class Step:
         """
         ended = records.now()
         used = self.used or self.meter.read()
+        # An error may tell what a secret parameter held.
+        why = evidence.secrets.Masker()(str(error))
         body = {
             "schema_version": records.SCHEMA_VERSION,
             "verb": self.verb,
@@ -185,7 +188,7 @@ class Step:
             "packages": evidence.environment.packages(),
             "lock": evidence.lock.describe(),
             "resources": used,
-            **(_told(error)),
+            **({"error": {"name": type(error).__name__, "message": why}} if error else {}),
             **self.extra,
         }
         self.json("mlops/record.json", body)
@@ -228,14 +231,6 @@ class Step:
         # One write of one line with O_APPEND: several processes may share the file.
         with open(file, "a", encoding="utf-8") as journal:
             journal.write(json.dumps(records.jsonable(line), ensure_ascii=False) + "\n")
-
-
-def _told(error: BaseException | None) -> dict[str, Any]:
-    """The error that ended the step; what a secret parameter held is masked in it."""
-    if error is None:
-        return {}
-    message = evidence.secrets.Masker()(str(error))
-    return {"error": {"name": type(error).__name__, "message": message}}
 
 
 def _one_line(summary: Mapping[str, Any]) -> str:

@@ -86,3 +86,9 @@ def test_a_secret_that_looks_like_a_reference_is_masked_all_the_same() -> None:
 def test_other_languages_are_told_by_a_comment_and_assigned_silently() -> None:
     assert handing.lines({"key": "env:K"}, "ir", "r") == "# key is secret, from env:K\n"
     assert 'key = "v"\n' in handing.code({"key": "v"}, "ir", "r")
+
+
+def test_what_is_too_short_to_be_masked_is_said() -> None:
+    params = {"pin": 1234, "token": "long enough", "depth": 1}
+    (said,) = references.unseen(params, {"pin": "env:PIN", "token": "env:T"})
+    assert "'pin' is so short" in said
