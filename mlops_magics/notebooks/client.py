@@ -9,13 +9,18 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from jupyter_core.utils import ensure_async, run_sync
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 
+from mlops_magics.notebooks import handing
 from mlops_magics.notebooks.booting import Boot, silent
+from mlops_magics.notebooks.bounding import Bounds
+from mlops_magics.notebooks.listening import Listener
+from mlops_magics.notebooks.parameters import INJECTED
 from mlops_magics.notebooks.stopping import StoppedError, Stopper
 
 #: Seconds that an interrupted cell gets to end by itself before its kernel is killed.
@@ -23,6 +28,9 @@ GRACE = 3.0
 
 #: Seconds in which a cell's last output has to arrive once it is done.
 FLUSH = 60
+
+#: What watches a cell while it runs.
+_WATCHERS = ("NotebookClient.", "Client._async_poll")
 
 #: Seconds that a kernel gets to answer after its start.
 START = 120
@@ -41,9 +49,13 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
         On the clock of `time.monotonic`.
     cell_timeout : float or None
         Seconds.
+    secrets : mapping
+        The parameters whose values no cell may hold.
 
     Attributes
     ----------
+    bounds : Bounds
+        What the cells' outputs were cut by.
     reached : int
         The index of the cell that was begun last; -1 before the first.
     """
@@ -56,13 +68,18 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
         stopper: Stopper,
         deadline: float | None,
         cell_timeout: float | None,
+        secrets: Mapping[str, Any] = {},
     ) -> None:
         options = {"log": silent, "iopub_timeout": FLUSH, "startup_timeout": START}
+        options["raise_on_iopub_timeout"] = False  # the cell has run; its missing words are said
         super().__init__(progress, km=boot.manager, **options)
+        boot.manager.client_factory = Listener
         self.boot = boot
         self.stopper = stopper
         self.deadline = deadline
         self.cell_timeout = cell_timeout
+        self.secrets = secrets
+        self.bounds = Bounds()
         self.reached = -1
 
     def execute(self) -> None:
@@ -105,6 +122,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
         """Run the cells in order, telling the progress of each."""
         for index, cell in enumerate(self.nb.cells):
             self._check(index)
+            if self.secrets and INJECTED in cell.metadata.get("tags", ()):
+                self._hand_over()
             self.reached = index
             self.nb_man.cell_start(cell, index)
             try:
@@ -114,6 +133,22 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
                 raise
             finally:
                 self.nb_man.cell_complete(cell, cell_index=index)
+
+    def _hand_over(self) -> None:
+        """Give the kernel its secret parameters, in a message that it neither echoes nor keeps."""
+        names = self.boot.manager.kernel_name, self.nb.metadata.kernelspec.language.lower()
+        code = handing.code(self.secrets, *names)
+        told = self.wait_for_reply(self.kc.execute(code, silent=True, store_history=False))
+        if not told or told["content"]["status"] != "ok":
+            raise RuntimeError("it did not take the secret parameters")
+
+    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+        """Take a message of the kernel in, as far as there is room for an output in its cell."""
+        outputs = [] if self.clear_before_next_output else cell.outputs
+        apart = bool(self.output_hook_stack.get(msg["parent_header"].get("msg_id")))
+        if self.bounds.admit(msg, outputs, apart=apart):
+            return super().process_message(msg, cell, cell_index)
+        return self.nb_man.autosave_cell()
 
     def _check(self, index: int) -> None:
         if self.stopper.reason:
@@ -161,13 +196,21 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
             raise StoppedError("killed", await self._cause_of_death()) from error
         finally:
             self.stopper.listen(None)
+            self.bounds.close(cell, cell_index)
             alarm.cancel()
             # nbclient leaves its watchers of a cell behind when the cell is broken off.
             for task in asyncio.all_tasks(loop):
-                if getattr(task.get_coro(), "__qualname__", "").startswith("NotebookClient."):
+                if getattr(task.get_coro(), "__qualname__", "").startswith(_WATCHERS):
                     task.cancel()
 
     execute_cell = run_sync(async_execute_cell)
+
+    async def _async_poll_for_reply(self, msg_id: str, cell: Any, *rest: Any) -> Any:
+        """Wait for the end of a cell; its last outputs may have been thrown away on the way."""
+        reply = await super()._async_poll_for_reply(msg_id, cell, *rest)
+        if rest[1].cancelled():
+            self.bounds.lost = True
+        return reply
 
     async def _break_off(self, work: asyncio.Future[Any]) -> None:
         """Interrupt the cell; if it does not end, give its kernel up."""

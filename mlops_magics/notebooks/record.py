@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbformat
-from papermill.translators import translate_parameters
 
 from mlops_magics.evidence import code, environment, manifests, seal, secrets
 from mlops_magics.notebooks import files, kernels, parameters
@@ -107,7 +106,7 @@ def build(
         "ended": outcome.ended,
         "duration_s": outcome.duration,
         "notebook": around.source,
-        "parameters": secrets.mask(_effective(plan)),
+        "parameters": _effective(plan),
         "parameters_given": sorted(plan.params),
         "kernel": {"name": plan.kernel.name, "language": plan.kernel.language},
         "environment": around.environment,
@@ -126,7 +125,7 @@ def build(
 
 def _effective(plan: Plan) -> dict[str, Any]:
     """Every parameter with the value that it had, given or by default where that is a literal."""
-    return {**_defaults(plan), **plan.params}
+    return {**secrets.mask(_defaults(plan)), **plan.written}
 
 
 def _defaults(plan: Plan) -> dict[str, Any]:
@@ -155,29 +154,13 @@ def _cells(outcome: Outcome) -> list[dict[str, Any]]:
 
 def masker_for(plan: Plan) -> secrets.Masker:
     """What finds the plan's secret parameters and this environment's secrets."""
-    return secrets.Masker({"given": plan.params, "default": _defaults(plan)})
+    known = [plan.params[name] for name in plan.references]
+    return secrets.Masker({"given": plan.params, "default": _defaults(plan)}, known=known)
 
 
-def masked(notebook: nbformat.NotebookNode, masker: secrets.Masker, plan: Plan) -> dict[str, Any]:
-    """The notebook as plain JSON that holds no known secret; the one given is left alone.
-
-    Values are looked for everywhere. The cell that carries the parameters is written anew, so
-    that a secret is masked there whatever its type.
-    """
-    held = dict(masker(notebook, "notebook"))
-    hidden = secrets.mask(plan.params)
-    if hidden == dict(plan.params):
-        return held
-    masker.places["parameters"] += sum(hidden[n] != value for n, value in plan.params.items())
-    mark = {**held["metadata"].get("papermill", {}), "parameters": hidden}
-    source = translate_parameters(plan.kernel.name, plan.kernel.language, hidden, "Parameters")
-    cells = [
-        {**cell, "source": source}
-        if parameters.INJECTED in cell["metadata"].get("tags", ())
-        else cell
-        for cell in held["cells"]
-    ]
-    return {**held, "cells": cells, "metadata": {**held["metadata"], "papermill": mark}}
+def masked(notebook: nbformat.NotebookNode, masker: secrets.Masker) -> dict[str, Any]:
+    """The notebook as plain JSON that holds no known secret; the one given is left alone."""
+    return dict(masker(notebook, "notebook"))
 
 
 def sealed(

@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 
 from mlops_magics.evidence import secrets
-from mlops_magics.notebooks import parameters, settling
+from mlops_magics.notebooks import parameters, references, settling
 from mlops_magics.notebooks.booting import Boot
 from mlops_magics.notebooks.kernels import Kernel
 from mlops_magics.notebooks.settling import Ending
@@ -26,6 +26,8 @@ class Plan:
 
     Attributes
     ----------
+    references : mapping
+        Of the parameters whose value was read from where it lies: name → ``env:…``, ``file:…``.
     environment : mapping
         Variables that the kernel gets beside this process's.
     timeout, cell_timeout : float or None
@@ -39,11 +41,22 @@ class Plan:
     notebook: nbformat.NotebookNode
     kernel: Kernel
     params: Mapping[str, Any] = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None
     cell_timeout: float | None = None
     folder: str | None = None
     quiet: bool = False
+
+    @property
+    def hidden(self) -> dict[str, Any]:
+        """What may be written of each secret parameter: its reference, or the value masked."""
+        return references.hidden(self.params, self.references)
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """The parameters as they may be written, and be given again."""
+        return references.written(self.params, self.references)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,18 +139,22 @@ def run(
         client = Client(
             progress,
             boot,
+            secrets={name: plan.params[name] for name in plan.hidden},
             stopper=stopper,
             deadline=None if plan.timeout is None else begun + plan.timeout,
             cell_timeout=plan.cell_timeout,
         )
         ending = _run(client, plan)
     progress.notebook_complete()
+    settled = settling.settle(notebook, client.reached, ending)
+    settled["warnings"] += client.bounds.warnings
+    settled["warnings"] += references.unseen(plan.params, plan.references)
     return Outcome(
         notebook=notebook,
         started=started,
         ended=now(),
         duration=round(time.monotonic() - begun, 3),
-        **settling.settle(notebook, client.reached, ending),
+        **settled,
     )
 
 
@@ -162,6 +179,8 @@ def _prepared(plan: Plan) -> nbformat.NotebookNode:
     """A copy with the parameters in it and nothing of an earlier run."""
     from papermill.parameterize import parameterize_notebook
 
+    from mlops_magics.notebooks import handing
+
     notebook = nbformat.from_dict(plan.notebook)
     for leftover in ("mlops", "widgets", "papermill"):
         notebook.metadata.pop(leftover, None)
@@ -183,6 +202,10 @@ def _prepared(plan: Plan) -> nbformat.NotebookNode:
         cell.metadata["papermill"] = {}
     if not plan.params:
         return notebook
-    return parameterize_notebook(
-        notebook, dict(plan.params), kernel_name=plan.kernel.name, language=plan.kernel.language
-    )
+    hidden, names = plan.hidden, (plan.kernel.name, handing.translated(plan.kernel.language))
+    plain = {name: value for name, value in plan.params.items() if name not in hidden}
+    notebook = parameterize_notebook(notebook, plain, kernel_name=names[0], language=names[1])
+    injected = next(c for c in notebook.cells if parameters.INJECTED in c.metadata.get("tags", ()))
+    injected.source += handing.lines(hidden, *names)
+    notebook.metadata.papermill["parameters"] = plan.written
+    return notebook

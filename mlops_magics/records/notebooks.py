@@ -13,6 +13,41 @@ from mlops_magics.records.verdicts import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotebookParameter:
+    """A parameter as its notebook declares it.
+
+    Attributes
+    ----------
+    default : str
+        As it is written in the notebook; empty if there is none, masked if it is a secret.
+    help : str
+        The comment beside it.
+    """
+
+    name: str
+    type: str
+    default: str = ""
+    required: bool = False
+    help: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotebookHelp(Record):
+    """What a notebook takes; nothing was run.
+
+    Attributes
+    ----------
+    title : str
+        Its first heading.
+    """
+
+    notebook: str
+    title: str = ""
+    kernel: str = ""
+    parameters: tuple[NotebookParameter, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Execution(Record):
     """A notebook run headlessly.
 
@@ -26,15 +61,19 @@ class Execution(Record):
         Why it did not finish.
     cells : mapping
         How many were run, failed and never reached.
+    output : str
+        Where the executed notebook lies.
+    unwritten : str
+        Where it was to go instead, if it could not be written there.
     attempt, place : int, str
         Which attempt this is, from 1, and the worker that made it; `earlier` holds ``place`` and
         ``started`` of those that were lost with their workers.
     varied : mapping
         The parameters that tell it from the others of a grid.
 
-    The exit code is 0 when it finished and 1 when it did not, but that of the error where a cell
-    stopped because something was judged and found wanting (3), held for approval (4) or not intact
-    (5).
+    The exit code is 0 when it finished and lies where it was to go, and 1 otherwise, but that of
+    the error where a cell stopped because something was judged and found wanting (3), held for
+    approval (4) or not intact (5).
     """
 
     notebook: str
@@ -53,11 +92,12 @@ class Execution(Record):
     place: str = ""
     earlier: tuple[Mapping[str, Any], ...] = ()
     varied: Mapping[str, Any] = field(default_factory=dict)
+    unwritten: str = ""
 
     @property
     def exit_code(self) -> int:
         if self.status == "finished":
-            return 0
+            return 1 if self.unwritten else 0
         # What a step inside found wanting, was found wanting.
         error = str((self.failed_cell or {}).get("error", ""))
         said = {kind.__name__: kind.exit_code for kind in (Refused, HeldForApproval, NotIntact)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -15,10 +16,11 @@ from mlops_magics import settings
 from mlops_magics.engines import tasks
 from mlops_magics.errors import MlopsError
 from mlops_magics.records import Execution, Executions
-from mlops_magics.verbs import apart, jobs, performing
+from mlops_magics.verbs import apart, destinations, performing
 
 if TYPE_CHECKING:
     from mlops_magics.engines.base import Engine
+    from mlops_magics.verbs.finishing import Beside
     from mlops_magics.verbs.jobs import Job
 
 log = logging.getLogger("mlops_magics")
@@ -30,7 +32,7 @@ LINE = 30.0
 LOST = 60.0
 
 
-def run(todo: Sequence[Job], engine: Engine, output: str, *, html: bool) -> Executions:
+def run(todo: Sequence[Job], engine: Engine, output: str, beside: Beside) -> Executions:
     """Run all of them; whatever becomes of one, the others go on.
 
     Raises
@@ -41,19 +43,20 @@ def run(todo: Sequence[Job], engine: Engine, output: str, *, html: bool) -> Exec
         If the engine can't be used.
     """
     options = settings.load()
-    folder = jobs.folder_of([job.source for job in todo], output, options.notebooks)
-    named = [
-        replace(job, target=folder / jobs.name_of(number, len(todo), job))
-        for number, job in enumerate(todo, 1)
-    ]
+    named, folder = destinations.of_several(todo, output, options.notebooks)
     begun = time.monotonic()
     with engine:
         workers = engine.workers
-        batch = _Batch(named, engine, html=html)
+        batch = _Batch(named, engine, beside)
         batch.run()
+    for folder_here in {job.target.parent for job in named if job.remote}:
+        with contextlib.suppress(OSError):  # not empty: something did not get to where it belongs
+            folder_here.rmdir()
+    if beside.report is not None:
+        beside.report.write([(job.event, batch.done[job.event]) for job in named])
     return Executions(
         runs=tuple(batch.done[job.event] for job in named),
-        folder=str(folder),
+        folder=folder,
         engine=engine.label,
         jobs=min(workers, len(named)),
         duration=round(time.monotonic() - begun, 3),
@@ -62,8 +65,8 @@ def run(todo: Sequence[Job], engine: Engine, output: str, *, html: bool) -> Exec
 
 
 class _Batch:
-    def __init__(self, todo: Sequence[Job], engine: Engine, *, html: bool) -> None:
-        self.todo, self.engine, self.html = todo, engine, html
+    def __init__(self, todo: Sequence[Job], engine: Engine, beside: Beside) -> None:
+        self.todo, self.engine, self.beside = todo, engine, beside
         self.done: dict[str, Execution] = {}
         self.warnings: list[str] = []
         self._running: dict[Future[Any], Job] = {}
@@ -78,7 +81,9 @@ class _Batch:
         log.info("running %d notebooks on %s", len(self.todo), self.engine.label)
         with stopper.on_signals():
             stopper.listen(lambda: self._recall(stopper.reason))
-            self._running = {self.engine.submit(task, shared, job): job for job in self.todo}
+            self._running = {
+                self.engine.submit(task, shared, self._sent(job)): job for job in self.todo
+            }
             heard = time.monotonic()
             while self._running:
                 ended, _ = wait(self._running, timeout=0.5, return_when=FIRST_COMPLETED)
@@ -97,10 +102,14 @@ class _Batch:
         if not self.engine.apart:
             # Its imports go in circles, in which threads would meet: once, before there are any.
             import_module("mlops_magics.notebooks.client")
-            return _here, self.engine.share(self.html), lambda _, done: done
+            return _here, self.engine.share(self.beside), lambda _, done: done
         shared = self.engine.share(apart.place_of(self.engine, self.todo))
-        finish = apart.Finishing(self.todo, html=self.html)
+        finish = apart.Finishing(self.todo, self.beside)
         return apart.perform, shared, finish.finish
+
+    def _sent(self, job: Job) -> Job:
+        """What a worker is handed: where the result goes in the end is none of its business."""
+        return replace(job, remote=None) if self.engine.apart else job
 
     def _recall(self, reason: str) -> None:
         # Not in the signal's own handler, which may have interrupted just about anything.
@@ -132,7 +141,7 @@ class _Batch:
         self._running = {}
 
 
-def _here(html: bool, job: Job) -> Execution:
+def _here(beside: Beside, job: Job) -> Execution:
     """One notebook in a kernel that a thread of this process drives."""
     from mlops_magics.notebooks.stopping import Stopper
 
@@ -140,4 +149,4 @@ def _here(html: bool, job: Job) -> Execution:
     with tasks.current().recalled(stopper.stop):
         if stopper.reason:
             return job.without_result("never ran", stopper.reason)
-        return performing.run(job, html=html, stopper=stopper)
+        return performing.run(job, beside, stopper=stopper)

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from mlops_magics.notebooks.record import Surroundings
     from mlops_magics.notebooks.running import Plan
     from mlops_magics.notebooks.stopping import Stopper
+    from mlops_magics.verbs.finishing import Beside
     from mlops_magics.verbs.jobs import Job
 
 log = logging.getLogger("mlops_magics")
 
 
-def run(job: Job, *, html: bool, stopper: Stopper | None = None) -> Execution:
+def run(job: Job, beside: Beside, *, stopper: Stopper | None = None) -> Execution:
     """Run one notebook on this machine; who hands a `stopper` in tells of its progress too."""
     from mlops_magics.notebooks import running
 
@@ -35,7 +36,7 @@ def run(job: Job, *, html: bool, stopper: Stopper | None = None) -> Execution:
         ready = Ready(plan, job)
         outcome = running.run(plan, ready.save, meanwhile=ready.prepare, stopper=stopper)
         steps = read_steps(journal)
-    return finishing.Finish(ready, outcome, job, steps).finish(html=html)
+    return finishing.Finish(ready, outcome, job, steps).finish(beside)
 
 
 def plan_of(job: Job, environment: Mapping[str, str], *, quiet: bool = True) -> Plan:
@@ -46,6 +47,7 @@ def plan_of(job: Job, environment: Mapping[str, str], *, quiet: bool = True) -> 
         notebook=job.notebook,
         kernel=job.kernel,
         params=job.params,
+        references=job.references,
         environment=environment,
         timeout=job.timeout,
         cell_timeout=job.cell_timeout,
@@ -78,6 +80,7 @@ class Ready:
 
     def __init__(self, plan: Plan, job: Job, around: Surroundings | None = None) -> None:
         self.plan, self.source, self.target = plan, job.source, job.target
+        self.remote, self._tried = job.remote, False
         self._around = around
 
     def prepare(self) -> None:
@@ -93,8 +96,12 @@ class Ready:
         """Save a notebook that is still running: masked, whole, not yet sealed."""
         from mlops_magics.notebooks import files, record
 
-        text = files.text_of(record.masked(notebook, self.masker, self.plan))
-        files.write(self.target, text.encode("utf-8", "backslashreplace"))
+        text = files.text_of(record.masked(notebook, self.masker))
+        content = text.encode("utf-8", "backslashreplace")
+        if self.remote is not None and not self._tried:
+            self.remote.write(content)  # once at the start: what can't be written does not run
+            self._tried = True
+        files.write(self.target, content)
 
 
 def read_steps(journal: Path) -> list[dict[str, Any]]:

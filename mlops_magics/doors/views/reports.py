@@ -1,4 +1,4 @@
-"""Views of what came of judgements: monitoring, executions, retraining, verification."""
+"""Views of what came of judgements: monitoring, retraining, verification."""
 
 from __future__ import annotations
 
@@ -13,13 +13,10 @@ from mlops_magics.doors.views.card import (
     Status,
     Table,
     moment,
-    seconds,
     short,
     show,
 )
-from mlops_magics.doors.views.cards import TONES
 from mlops_magics.records import (
-    Execution,
     Monitoring,
     Retraining,
     Verification,
@@ -117,51 +114,6 @@ def _flat(mapping: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]
         else:
             rows.append((f"{prefix}{key}", value))
     return rows
-
-
-def execution(record: Execution) -> Card:
-    """How a headless run ended, with the cell at which it stopped."""
-    facts: dict[str, Any] = {
-        "output": record.output,
-        **({"html": record.html} if record.html else {}),
-        **({"parameters": dict(record.params)} if record.params else {}),
-        "cells": dict(record.cells),
-        "took": seconds(record.duration),
-        **({"sealed content": short(record.digest)} if record.digest else {}),
-    }
-    notes = list(record.warnings)
-    if record.failed_cell:
-        notes.insert(0, f"Stopped at {where(record.failed_cell)}")
-    steps = Table(
-        ("step", "status", "version", "run"),
-        [
-            (
-                s.get("verb", ""),
-                Status(str(s.get("status", "")), TONES.get(str(s.get("status")), "plain")),
-                s.get("model") or s.get("experiment", ""),
-                s.get("run_id", ""),
-            )
-            for s in record.steps
-        ],
-        "Steps inside",
-    )
-    return Card(
-        "Execution",
-        record.notebook,
-        Status(record.status, TONES.get(record.status, "plain")),
-        "",
-        facts,
-        (steps,),
-        notes,
-        f"run {record.run_id}" if record.run_id else "",
-    )
-
-
-def where(cell: Mapping[str, Any]) -> str:
-    """The cell at which a notebook stopped, and why."""
-    name = cell.get("name") or cell.get("error") or "stopped"
-    number = cell.get("number", cell.get("index", "?"))
-    return f"cell {number}: {name}: {cell.get('message', '')}"
 
 
 def retraining(record: Retraining) -> Card:
