@@ -61,6 +61,25 @@ def mask(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def naming() -> str:
+    """The pattern, to be searched for without regard to case, of names that are a secret's."""
+    return _WORDS.pattern
+
+
+def known(
+    parameters: Mapping[str, Any], environment: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """What each secret value is called → the value: parameters by name, variables as ``$NAME``."""
+    around = os.environ if environment is None else environment
+    found = {f"${n}": v for n, v in around.items() if not _PLACES.fullmatch(n)}
+    held = {**{n: v for n, v in found.items() if names_secret(n[1:])}, **parameters}
+    return {
+        label: value
+        for label, given in held.items()
+        for value in _secrets({label.removeprefix("$"): given})
+    }
+
+
 class Masker:
     """Replaces known secret values in any JSON value, and counts where.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_core.utils import ensure_async, run_sync
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -17,6 +17,9 @@ from papermill.clientwrap import PapermillNotebookClient
 
 from mlops_magics.notebooks.booting import Boot, silent
 from mlops_magics.notebooks.stopping import StoppedError, Stopper
+
+if TYPE_CHECKING:
+    from mlops_magics.notebooks.keeping import Keeper
 
 #: Seconds that an interrupted cell gets to end by itself before its kernel is killed.
 GRACE = 3.0
@@ -41,6 +44,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
         On the clock of `time.monotonic`.
     cell_timeout : float or None
         Seconds.
+    keeper : Keeper, optional
+        Keeps the state after cells that ran well, and goes on from an earlier run's.
 
     Attributes
     ----------
@@ -56,6 +61,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
         stopper: Stopper,
         deadline: float | None,
         cell_timeout: float | None,
+        keeper: Keeper | None = None,
     ) -> None:
         options = {"log": silent, "iopub_timeout": FLUSH, "startup_timeout": START}
         super().__init__(progress, km=boot.manager, **options)
@@ -63,6 +69,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
         self.stopper = stopper
         self.deadline = deadline
         self.cell_timeout = cell_timeout
+        self.keeper = keeper
         self.reached = -1
 
     def execute(self) -> None:
@@ -76,6 +83,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
             If the run was stopped, ran out of time, or lost its kernel.
         RuntimeError, OSError
             If the kernel does not come up.
+        NotRestoredError
+            If the state of an earlier run could not be read back.
         """
         if self.boot.trouble is not None:
             raise self.boot.trouble
@@ -85,6 +94,9 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
             told = self.wait_for_reply(self.kc.kernel_info())
             if told:
                 self.nb.metadata["language_info"] = told["content"]["language_info"]
+            if self.keeper is not None:
+                run_sync(self.keeper.begin)(self)
+                self.reached = self.keeper.last_kept
             self.papermill_execute_cells()
             self.set_widgets_metadata()
 
@@ -95,7 +107,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
 
         def message(kind: str, *arguments: Any, **options: Any) -> dict[str, Any]:
             made: dict[str, Any] = plain(kind, *arguments, **options)
-            if kind == "execute_request" and self.reached >= 0:
+            asking = bool(arguments and arguments[0].get("silent"))  # between two cells
+            if kind == "execute_request" and self.reached >= 0 and not asking:
                 made["metadata"]["cellId"] = self.nb.cells[self.reached].get("id")
             return made
 
@@ -103,7 +116,10 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
 
     def papermill_execute_cells(self) -> None:
         """Run the cells in order, telling the progress of each."""
+        kept = self.reached
         for index, cell in enumerate(self.nb.cells):
+            if index <= kept:
+                continue
             self._check(index)
             self.reached = index
             self.nb_man.cell_start(cell, index)
@@ -114,6 +130,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
                 raise
             finally:
                 self.nb_man.cell_complete(cell, cell_index=index)
+            if self.keeper is not None:
+                run_sync(self.keeper.after)(self, index)
 
     def _check(self, index: int) -> None:
         if self.stopper.reason:
@@ -158,7 +176,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
                 raise StoppedError("timed out", late)
             return work.result()
         except (DeadKernelError, CellTimeoutError) as error:
-            raise StoppedError("killed", await self._cause_of_death()) from error
+            raise StoppedError("killed", await self.cause_of_death()) from error
         finally:
             self.stopper.listen(None)
             alarm.cancel()
@@ -180,7 +198,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
         if not work.cancelled():
             work.exception()  # seen: the stop is what is told, not the KeyboardInterrupt
 
-    async def _cause_of_death(self) -> str:
+    async def cause_of_death(self) -> str:
+        """What is known of why there is no kernel any more."""
         code = None
         if self.km is not None and self.km.provisioner is not None:
             code = await self.km.provisioner.poll()

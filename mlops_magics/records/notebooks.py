@@ -23,7 +23,16 @@ class Execution(Record):
     failed_cell : mapping or None
         Index, id, error name and message of the cell at which it stopped.
     cells : mapping
-        How many were run, failed and never reached.
+        How many were run, failed and never reached; ``kept``, which is not among those that were
+        run: how many are an earlier run's.
+    resumed : mapping or None
+        Of a run with ``--resume``: ``event`` and ``output`` of the earlier run, ``from_cell`` at
+        which it went on, ``kept`` and ``again`` (numbers of the cells that are that run's, and
+        that ran a second time), ``why`` it ended there; without ``from_cell`` it ran from the top,
+        as its warnings say.
+    checkpoint : mapping or None
+        Of a run that did not finish: the ``cell`` after which ``--resume`` goes on, 0 if there is
+        none; ``why`` it is not a later one.
 
     The exit code is 0 when it finished and 1 when it did not, but that of the error where a cell
     stopped because something was judged and found wanting (3), held for approval (4) or not intact
@@ -41,6 +50,8 @@ class Execution(Record):
     digest: str = ""
     steps: tuple[Mapping[str, Any], ...] = ()
     run_id: str = ""
+    resumed: Mapping[str, Any] | None = None
+    checkpoint: Mapping[str, Any] | None = None
 
     @property
     def exit_code(self) -> int:

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from mlops_magics import settings
 from mlops_magics.errors import MlopsError, WrongUsage
 from mlops_magics.records import Execution
+from mlops_magics.verbs import resuming
 from mlops_magics.verbs.declaration import Reference, verb
 from mlops_magics.verbs.options import Option
 
 if TYPE_CHECKING:
+    from mlops_magics.notebooks.keeping import Keeper
     from mlops_magics.notebooks.running import Outcome, Plan
     from mlops_magics.verbs.steps import Step
 
@@ -37,6 +39,7 @@ def execute(
     timeout: float | None = None,
     cell_timeout: float | None = None,
     kernel: str = "",
+    resume: bool = False,
 ) -> Execution:
     """Run a notebook headlessly with parameters and seal what came of it.
 
@@ -65,6 +68,11 @@ def execute(
         Seconds for each cell.
     kernel : str, optional
         The kernel to run it in; by default the notebook's own.
+    resume : bool
+        Go on after the last cell of the last run with these parameters that ran well and whose
+        state was kept: variables, folder, environment, random states. What libraries hold beside
+        that, and what was open, is not kept. Where there is no such state, or it does not fit the
+        notebook or the packages any more, everything is run from the top, and the record says so.
 
     Returns
     -------
@@ -76,7 +84,7 @@ def execute(
     UnknownName
         If there is no such notebook, parameter or kernel.
     WrongUsage
-        If a parameter has the wrong type or is missing.
+        If a parameter has the wrong type or is missing, or there is nothing to resume.
     BadData
         If the file is no notebook.
     MlopsError
@@ -109,14 +117,16 @@ def execute(
             cell_timeout=cell_timeout,
             folder=str(Path.cwd()),
         )
-        log.info("running %s", source)
-        ready = Ready(plan, source, target, options.keys)
-        outcome = running.run(plan, ready.save, meanwhile=ready.prepare)
+        with resuming.keeping(plan, source, target, event, options, resume=resume) as keeper:
+            log.info("running %s", source)
+            ready = Ready(plan, source, target, options.keys, keeper)
+            outcome = running.run(plan, ready.save, meanwhile=ready.prepare, keeper=keeper)
+            resumption = resuming.told(keeper, outcome, resume=resume)
         steps = read_steps(journal)
     arguments: dict[str, Any] = {"notebook": notebook, "params": secrets.mask(params), "file": file}
     arguments |= {"output": output, "html": html, "kernel": kernel}
-    arguments |= {"timeout": timeout, "cell_timeout": cell_timeout}
-    return Finish(ready, outcome, event, arguments, steps).finish(html=html)
+    arguments |= {"timeout": timeout, "cell_timeout": cell_timeout, "resume": resume}
+    return Finish(ready, outcome, event, arguments, steps, resumption).finish(html=html)
 
 
 def variables(notebook: Path, event: str, journal: Path) -> dict[str, str]:
@@ -158,8 +168,11 @@ def target_of(output: str, source: Path, folder: Path) -> Path:
 class Ready:
     """What is made ready while the kernel boots, and saves the notebook while it runs."""
 
-    def __init__(self, plan: Plan, source: Path, target: Path, keys: Path) -> None:
+    def __init__(
+        self, plan: Plan, source: Path, target: Path, keys: Path, keeper: Keeper | None = None
+    ) -> None:
         self.plan, self.source, self.target, self._keys = plan, source, target, keys
+        self._keeper = keeper
 
     def prepare(self) -> None:
         """Gather what the run starts from; a key that can't be used ends it here."""
@@ -169,6 +182,8 @@ class Ready:
         self.key = keys.signer(self._keys)
         self.around = record.surroundings(self.source, self.plan.kernel)
         self.masker = record.masker_for(self.plan)
+        if self._keeper is not None:
+            self._keeper.prepare(self.key, self.around.packages["versions"], self.masker)
 
     def save(self, notebook: Any) -> None:
         """Save a notebook that is still running: masked, whole, not yet sealed."""
@@ -202,11 +217,15 @@ class Finish:
         event: str,
         arguments: Mapping[str, Any],
         steps: Sequence[Mapping[str, Any]],
+        resumption: Mapping[str, Any] = {},
     ) -> None:
         self.ready, self.outcome = ready, outcome
         self.plan, self.source, self.target = ready.plan, ready.source, ready.target
         self.event, self.arguments, self.steps = event, arguments, steps
-        self.warnings = list(outcome.warnings)
+        self.warnings = [*outcome.warnings, *resumption.get("warnings", ())]
+        self.resumption: dict[str, Any] = {
+            name: resumption.get(name) for name in ("resumed", "checkpoint")
+        }
 
     def finish(self, *, html: bool) -> Execution:
         """Write everything and return the record."""
@@ -218,6 +237,7 @@ class Finish:
         if step is not None:
             self._close_step(step, digest)
         done = Counter(self.outcome.states)
+        kept = sum("mlops" in cell.metadata for cell in self.outcome.notebook.cells)
         masker = secrets.Masker(self.plan.params)
         return Execution(
             notebook=str(self.source),
@@ -226,7 +246,8 @@ class Finish:
             params=body["parameters"],
             failed_cell=masker(self.outcome.failed_cell),
             cells={
-                "run": sum(n for state, n in done.items() if state != "never ran"),
+                **({"kept": kept} if kept else {}),
+                "run": sum(n for state, n in done.items() if state != "never ran") - kept,
                 "failed": 1 if self.outcome.failed_cell else 0,
                 "never ran": done["never ran"],
             },
@@ -236,6 +257,7 @@ class Finish:
             steps=tuple(body["steps"]),
             run_id=body["run_id"],
             warnings=tuple(self.warnings),
+            **self.resumption,
         )
 
     def seal(self, run_id: str, verb: str = "execute") -> tuple[str, dict[str, Any]]:
@@ -252,6 +274,8 @@ class Finish:
             arguments=self.arguments,
             steps=self.steps,
             run_id=run_id,
+            warnings=self.warnings,
+            **self.resumption,
         )
         plain = record.masked(self.outcome.notebook, masker, self.plan)
         done, digest = record.sealed(plain, body, masker, self.ready.key, self.target.name)

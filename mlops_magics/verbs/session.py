@@ -7,10 +7,13 @@ the notebook's names; a script has none of its own here.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlops_magics import store
+from mlops_magics.evidence.secrets import MASK
 
 if TYPE_CHECKING:
     from mlops_magics.evidence.cells import Log
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
 #: Set where a recorded training is run again: the `prepare` run whose dataset it had at hand.
 PREPARED = "MLOPS_PREPARED"
+
+#: How the cell begins into which given parameters are put.
+INJECTED = "# Parameters"
 
 _dataset: Dataset | None = None
 _run: tuple[str, str] | None = None
@@ -63,3 +69,30 @@ def cells() -> Log | None:
 def namespace() -> Mapping[str, Any]:
     """The names that the notebook has bound; empty outside one."""
     return _namespace
+
+
+def kept(secret: Sequence[str]) -> dict[str, Any]:
+    """What another process needs to go on where this one is.
+
+    Parameters
+    ----------
+    secret : sequence of str
+        Parameters whose values may not be in it; masked where the parameters were injected.
+    """
+    log: Any = None if _cells is None else _cells.kept()
+    given = re.compile(rf"^({'|'.join(map(re.escape, secret))})( *=).*$", re.MULTILINE)
+    for at, execution in enumerate(log["executions"] if log and secret else ()):
+        if execution.source.startswith(INJECTED):
+            source, code = (
+                given.sub(rf"\1\2 '{MASK}'", t) for t in (execution.source, execution.code)
+            )
+            log["executions"][at] = replace(execution, source=source, code=code)
+    return {"dataset": _dataset, "run": _run, "log": log}
+
+
+def restore(held: Mapping[str, Any]) -> None:
+    """Go on where another process was; its names are bound here by now."""
+    global _dataset, _run
+    _dataset, _run = held["dataset"], held["run"]
+    if _cells is not None and held["log"] is not None:
+        _cells.go_on(held["log"])
