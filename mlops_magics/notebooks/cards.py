@@ -50,8 +50,8 @@ class Card:
         Why no state is kept of the last cells that ran well; empty where there is.
     checkpoint : mapping or None
         Of the state that is kept: ``cells`` (their digests), ``number`` (of the last one),
-        ``file``, ``digest``, ``size``, ``count``, ``modules``, ``files``, ``lines`` and
-        ``lines_digest`` (of the cells' file), ``python``, ``kernel``, ``packages``, ``at``.
+        ``file``, ``digest``, ``size``, ``count``, ``modules``, ``files``, ``results``, ``lines``
+        and ``lines_digest`` (of the cells' file), ``python``, ``kernel``, ``packages``, ``at``.
     """
 
     event: str

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import nbformat
 
 from mlops_magics.errors import MlopsError
-from mlops_magics.evidence import cells, installed
+from mlops_magics.evidence import cells, installed, names
 from mlops_magics.notebooks import parameters
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Where a cell's metadata names the run that it is kept from.
 KEPT = "kept_from"
+_RESULTS = re.compile(r"_{1,3}|_\d+|Out")
+_MAGICS = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
 
 def code_cells(notebook: nbformat.NotebookNode) -> list[int]:
@@ -28,6 +31,12 @@ def digest(cell: Mapping[str, Any]) -> str:
     """What a cell is known by; the injected parameters are compared as values, not as text."""
     injected = parameters.INJECTED in cell["metadata"].get("tags", ())
     return parameters.INJECTED if injected else cells.digest(cell["source"])
+
+
+def reads_results(notebook: nbformat.NotebookNode) -> bool:
+    """Whether a cell reads ``_``, ``_12`` or ``Out``, where IPython has the results of cells."""
+    sources = [_MAGICS.sub("", notebook.cells[place].source) for place in code_cells(notebook)]
+    return any(_RESULTS.fullmatch(name) for s in sources for name in names.analyse(s).reads)
 
 
 def check(
@@ -49,6 +58,8 @@ def check(
     for place, then in zip(places, kept["cells"], strict=False):
         if digest(notebook.cells[place]) != then:
             raise MlopsError(f"cell {place + 1} is not the one that it had run")
+    if reads_results(notebook) and not kept["results"]:
+        raise MlopsError("a cell now reads results (`_`, `Out`), which were not kept")
     if list(kept["kernel"]) != [plan.kernel.name, plan.kernel.program]:
         raise MlopsError(f"it ran in another kernel ({kept['kernel'][0]})")
     if changed := _changed(kept, plan, packages):

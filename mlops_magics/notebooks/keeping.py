@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ import nbformat
 
 from mlops_magics import records
 from mlops_magics.errors import MlopsError
-from mlops_magics.evidence import names, secrets
+from mlops_magics.evidence import secrets
 from mlops_magics.notebooks import asking, cell_lines, fitting
 from mlops_magics.notebooks.allowing import Allowance
 from mlops_magics.notebooks.asking import NoAnswerError
@@ -36,10 +35,6 @@ log = logging.getLogger("mlops_magics")
 SLOW = "writing it takes longer than it may by then"
 #: Seconds that a kernel gets to read a state back.
 LONGEST = 3600.0
-
-#: Names under which IPython has the results of cells.
-_MAGICS = re.compile(r"^\s*[%!].*$", re.MULTILINE)
-_RESULTS = re.compile(r"_{1,3}|_\d+|Out")
 
 
 class Keeper:
@@ -98,6 +93,7 @@ class Keeper:
         """Decide whether to go on, and lay out the cells that are kept."""
         self._notebook, self.places = notebook, fitting.code_cells(notebook)
         self.first, self._written = 0, 0
+        self._results = fitting.reads_results(notebook)
         if self.earlier is not None:
             try:
                 self._go_on(self.earlier)
@@ -208,7 +204,7 @@ class Keeper:
                 client,
                 {"answer": asking.call(
                     "writing.keep", path=str(path), seconds=allowed, rate=self._allowance.rate,
-                    most=min(self.most, room), results=self._uses_results(),
+                    most=min(self.most, room), results=self._results,
                 )},
                 allowed,
             )  # fmt: skip
@@ -234,6 +230,7 @@ class Keeper:
             **{k: answer[k] for k in ("digest", "size", "count", "modules", "files")},
             **self._lines.told,
             "cells": [*before.get("cells", ()), *(line["digest"] for line in lines)],
+            "results": self._results,
             "number": index + 1,
             "file": name,
             "python": self._python,
@@ -260,10 +257,6 @@ class Keeper:
         return {
             **found, "id": cell.get("id"), "digest": fitting.digest(cell), "event": self.card.event
         }  # fmt: skip
-
-    def _uses_results(self) -> bool:
-        sources = (_MAGICS.sub("", self._notebook.cells[n].source) for n in self.places)
-        return any(_RESULTS.fullmatch(n) for s in sources for n in names.analyse(s).reads)
 
     def _note(self, *, sync: bool = True) -> None:
         if self._key is not None:

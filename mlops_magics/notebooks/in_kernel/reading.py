@@ -86,7 +86,8 @@ def _set_history(shell: Any, count: int, cells: Any, results: Any) -> None:
         missing = [""] * (number + 1 - len(typed))
         typed += missing
         parsed += missing
-        typed[number], parsed[number] = source, shell.transform_cell(source)
+        typed[number] = source.rstrip("\n")
+        parsed[number] = shell.transform_cell(source).rstrip("\n")
     shell.execution_count = count
     if results is not None:
         shell.user_ns["Out"].update(results["out"])
