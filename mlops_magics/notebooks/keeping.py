@@ -99,6 +99,8 @@ class Keeper:
                 self._go_on(self.earlier)
             except MlopsError as error:
                 self.why_not = str(error)
+            except OSError as error:
+                self.first, self.why_not = 0, f"its files can't be used: {error.strerror}"
         self._note()
 
     def _go_on(self, earlier: Card) -> None:
@@ -260,6 +262,8 @@ class Keeper:
 
     def _note(self, *, sync: bool = True) -> None:
         if self._key is not None:
+            told = {"reason": self.card.reason, "lost": self.card.lost}
+            self.card = replace(self.card, **self._masker(told, "checkpoint"))
             try:
                 self.place.write(self.card, self._key, sync=sync)
             except OSError as error:

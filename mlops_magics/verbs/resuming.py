@@ -156,7 +156,8 @@ def _resumed(keeper: Keeper, warnings: list[str]) -> dict[str, Any]:
         )
         return {**found, "from_cell": 1, "kept": [], "again": [], "not_kept": keeper.why_not}
     kept = [place + 1 for place in keeper.places[: keeper.first]]
-    again = [place + 1 for place in keeper.places[keeper.first :] if place < earlier.done]
+    rest = keeper.places[keeper.first :]
+    again = [place + 1 for place in rest if place < earlier.done]
     if again:
         reason = f" ({earlier.lost})" if earlier.lost else ""
         them = "Cell" if len(again) == 1 else "Cells"
@@ -167,7 +168,7 @@ def _resumed(keeper: Keeper, warnings: list[str]) -> dict[str, Any]:
         )
     return {
         **found,
-        "from_cell": keeper.places[keeper.first] + 1,
+        "from_cell": rest[0] + 1 if rest else 0,
         "kept": kept,
         "again": again,
     }

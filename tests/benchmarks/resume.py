@@ -1,7 +1,7 @@
 """What `mlops execute` pays for keeping the state of a notebook, and what `--resume` then spares.
 
 Run with ``python tests/benchmarks/resume.py [GB]``: a notebook of 20 quick cells, and one that
-makes a frame of that size (1 GB by default) and works on it for half a minute, each with
+makes a frame of that size (1 GB by default) and works on it for a minute, each with
 ``checkpoints`` on and off, started alternately. Times are the executions' own, without the start
 of Python.
 """
@@ -29,7 +29,7 @@ def main() -> None:
     large = [
         "import time, numpy as np, pandas as pd",
         f"frame = pd.DataFrame(np.random.default_rng(0).random(({rows}, 10)))",
-        *["time.sleep(10); a = frame[0].sum()"] * 3,
+        *["time.sleep(25); a = frame[0].sum()"] * 3,
         "b = a",
     ]
     with tempfile.TemporaryDirectory() as name:

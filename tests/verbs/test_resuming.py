@@ -295,6 +295,10 @@ def test_however_the_run_ended(end: str, write: Write, project: Path) -> None:
         again = execute(write("x = 41", FAIL, "print(x)"), resume=True)
         assert again.resumed is not None
         assert again.resumed["kept"] == [2]
+        # Nothing is left to run once the cell that failed is deleted.
+        gone = execute(write("x = 41"), resume=True)
+        assert (gone.status, gone.cells["kept"]) == ("finished", 1)
+        return
     done = execute(write("x = 41", "x += 1", "print(x)"), resume=True)
     assert done.status == "finished"
     assert outputs(done)[3][0]["text"] == ["42\n"]

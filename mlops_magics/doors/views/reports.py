@@ -157,17 +157,16 @@ def _resumption(record: Execution) -> dict[str, Any]:
     """From where it went on, and where another run could."""
     facts: dict[str, Any] = {}
     gone_on, kept = record.resumed, record.checkpoint
-    if gone_on is not None and gone_on["kept"]:
-        facts["resumed"] = (
-            f"at cell {gone_on['from_cell']} of the run that {gone_on['why']} ({gone_on['output']})"
-        )
+    if gone_on is not None and gone_on.get("kept"):
+        cell, run = gone_on.get("from_cell", "?"), gone_on.get("output", "")
+        facts["resumed"] = f"at cell {cell} of {run} ({gone_on.get('why', '')})"
     elif gone_on is not None:
         facts["resumed"] = "from the top"
     if kept is not None:
         why = f": {kept['why']}" if kept.get("why") else ""
         facts["--resume"] = (
             f"goes on after cell {kept['cell']}{f', not later{why}' if why else ''}"
-            if kept["cell"]
+            if kept.get("cell")
             else f"runs all again{why}"
         )
     return facts

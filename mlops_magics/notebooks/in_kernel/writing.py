@@ -22,6 +22,8 @@ from .common import NotKeptError, first
 _SHELLS = re.compile(r"_+|_i+|_\d+|_i\d+|_[ido]h|_exit_code|In|Out|__\w+__")
 #: The results that `_`, `__` and `___` stand for.
 LAST = ("_", "__", "___")
+#: How much more time than expected is wanted, because what is broken off was in vain.
+MARGIN = 1.2
 _CHUNK = 1 << 24
 
 #: The variable that could not be kept last time, and its identity.
@@ -43,9 +45,13 @@ class _File:
         self.secrets = {v.encode(f): label for label, v in first["secrets"].items() for f in forms}
         self.overlap = max(map(len, self.secrets), default=1) - 1
         self.tail = b""
+        #: Bytes of the array of numbers that comes next, in which there is no text to look for.
+        self.numbers = -1
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
+        numbers = len(view) == self.numbers
+        self.numbers = -1 if numbers else self.numbers
         for at in range(0, len(view), _CHUNK):
             part = view[at : at + _CHUNK]
             self.size += len(part)
@@ -53,7 +59,8 @@ class _File:
                 raise OutOfBoundsError("writing it takes longer than it may by then")
             if self.size > self.most:
                 raise OutOfBoundsError(f"it takes more than {self.most / 1e6:,.0f} MB")
-            self._look(part)
+            if not numbers:
+                self._look(part)
             if self.file is not None:
                 self.hash.update(part)
                 self.file.write(part)
@@ -62,7 +69,7 @@ class _File:
     def _look(self, part: memoryview) -> None:
         if not self.secrets:
             return
-        text = self.tail + bytes(part)
+        text = self.tail + part
         for secret, label in self.secrets.items():
             if secret in text:
                 raise NotKeptError(f"the secret {label} is part of it")
@@ -74,6 +81,7 @@ def _pickler(file: _File) -> Any:
     import cloudpickle
 
     space = common.names()
+    array = getattr(sys.modules.get("numpy"), "ndarray", None)
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped
         def _dynamic_function_reduce(self, func: Any) -> Any:
@@ -87,6 +95,8 @@ def _pickler(file: _File) -> Any:
             for stream in ("stdout", "stderr"):
                 if obj is getattr(sys, stream):
                     return getattr, (sys, stream)
+            if type(obj) is array and obj.dtype.kind in "fc" and obj.nbytes > _CHUNK:
+                file.numbers = obj.nbytes
             if isinstance(obj, io.IOBase) and not isinstance(obj, (io.BytesIO, io.StringIO)):
                 raise NotKeptError("an open file can't be kept")
             if type(obj).__module__.partition(".")[0] in ("ipywidgets", "comm"):
@@ -133,7 +143,7 @@ def _keep(asked: Mapping[str, Any]) -> dict[str, Any]:
     kept, secret = _names(shell.user_ns)
     if _stuck[0] in kept and id(kept[_stuck[0]]) == _stuck[1]:
         _try(_stuck[0], kept[_stuck[0]], asked)
-    if sum(map(_bytes, kept.values())) / asked["rate"] > asked["seconds"]:
+    if MARGIN * sum(map(_bytes, kept.values())) / asked["rate"] > asked["seconds"]:
         raise OutOfBoundsError("writing it takes longer than it may by then")
     header = {
         "path": list(sys.path),
