@@ -11,7 +11,7 @@ import time
 #: Seconds that keeping may take in all, and the share of the time that the cells take.
 ALLOWANCE, SHARE = 1.0, 0.05
 #: Bytes a second that are expected of the first state, and the least that are of any other.
-RATE, LEAST = 5e8, 1e6
+RATE, LEAST = 3e8, 1e6
 #: Seconds that are too short to learn from.
 SHORT = 0.02
 
