@@ -29,7 +29,7 @@ class Settings:
     artifacts : str
         Folder or URI under which the embedded store keeps artifacts.
     state : Path
-        Deployments, captures, locks and the journal of open runs.
+        Deployments, captures, locks, states to resume from and the journal of open runs.
     keys : Path
         The signing key's folder; the private key is readable by its owner only.
     notebooks : Path
@@ -47,6 +47,10 @@ class Settings:
         How many people it takes to promote: with 2, a second one has to approve.
     snapshot_mb : int
         Datasets up to this size (MB in memory) are kept whole with their record.
+    checkpoints : bool
+        Whether `execute` keeps the state of a notebook while it runs, for ``--resume``.
+    checkpoint_mb : float
+        The largest state (MB) that is kept; never more than half of the free disk.
     capture : bool
         Whether deployments keep requests and answers.
     capture_sample : float
@@ -78,6 +82,8 @@ class Settings:
     metrics: str = ""
     approval: int = 1
     snapshot_mb: int = 500
+    checkpoints: bool = True
+    checkpoint_mb: float = 2000
     capture: bool = True
     capture_sample: float = 1.0
     capture_mask: tuple[str, ...] = ()
@@ -137,6 +143,8 @@ def load(start: Path | None = None, **arguments: Any) -> Settings:
             metrics=str(given.get("metrics", "")),
             approval=_at_least_one("approval", given),
             snapshot_mb=int(given.get("snapshot_mb", Settings.snapshot_mb)),
+            checkpoints=_boolean("checkpoints", given.get("checkpoints", Settings.checkpoints)),
+            checkpoint_mb=_not_negative("checkpoint_mb", given),
             capture=_boolean("capture", given.get("capture", Settings.capture)),
             capture_sample=_share("capture_sample", given),
             capture_mask=_words("capture_mask", given),

@@ -85,6 +85,25 @@ def mask(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def naming() -> str:
+    """The pattern, to be searched for without regard to case, of names that are a secret's."""
+    return _WORDS.pattern
+
+
+def known(parameters: Mapping[str, Any], always: Iterable[str] = ()) -> dict[str, str]:
+    """What each secret value is called → the value: parameters by name, variables as ``$NAME``.
+
+    Parameters
+    ----------
+    always : iterable of str
+        The parameters that are secret whatever they are called.
+    """
+    variables = {n: v for n, v in os.environ.items() if not _PLACES.fullmatch(n)}
+    named = {f"${n}": value for n, v in variables.items() for value in _secrets({n: v})}
+    named |= {n: value for n, v in parameters.items() for value in _secrets({n: v})}
+    return named | {n: value for n in always for value in long_enough(parameters[n])}
+
+
 class Masker:
     """Replaces known secret values in any JSON value, and counts where.
 

@@ -10,7 +10,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_core.utils import ensure_async, run_sync
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -22,6 +22,9 @@ from mlops_magics.notebooks.bounding import Bounds
 from mlops_magics.notebooks.listening import Listener
 from mlops_magics.notebooks.parameters import INJECTED
 from mlops_magics.notebooks.stopping import StoppedError, Stopper
+
+if TYPE_CHECKING:
+    from mlops_magics.notebooks.keeping import Keeper
 
 #: Seconds that an interrupted cell gets to end by itself before its kernel is killed.
 GRACE = 3.0
@@ -51,6 +54,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
         Seconds.
     secrets : mapping
         The parameters whose values no cell may hold.
+    keeper : Keeper, optional
+        Keeps the state after cells that ran well, and goes on from an earlier run's.
 
     Attributes
     ----------
@@ -69,6 +74,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
         deadline: float | None,
         cell_timeout: float | None,
         secrets: Mapping[str, Any] = {},
+        keeper: Keeper | None = None,
     ) -> None:
         options = {"log": silent, "iopub_timeout": FLUSH, "startup_timeout": START}
         options["raise_on_iopub_timeout"] = False  # the cell has run; its missing words are said
@@ -80,6 +86,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
         self.cell_timeout = cell_timeout
         self.secrets = secrets
         self.bounds = Bounds()
+        self.keeper = keeper
         self.reached = -1
 
     def execute(self) -> None:
@@ -93,6 +100,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
             If the run was stopped, ran out of time, or lost its kernel.
         RuntimeError, OSError
             If the kernel does not come up.
+        NotRestoredError
+            If the state of an earlier run could not be read back.
         """
         if self.boot.trouble is not None:
             raise self.boot.trouble
@@ -102,6 +111,11 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
             told = self.wait_for_reply(self.kc.kernel_info())
             if told:
                 self.nb.metadata["language_info"] = told["content"]["language_info"]
+            if self.keeper is not None:
+                run_sync(self.keeper.begin)(self)
+                self.reached = self.keeper.last_kept
+            if self.reached >= 0 and self.secrets:  # the cell that asks for them is not run again
+                self._hand_over()
             self.papermill_execute_cells()
             self.set_widgets_metadata()
 
@@ -112,7 +126,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
 
         def message(kind: str, *arguments: Any, **options: Any) -> dict[str, Any]:
             made: dict[str, Any] = plain(kind, *arguments, **options)
-            if kind == "execute_request" and self.reached >= 0:
+            asking = bool(arguments and arguments[0].get("silent"))  # between two cells
+            if kind == "execute_request" and self.reached >= 0 and not asking:
                 made["metadata"]["cellId"] = self.nb.cells[self.reached].get("id")
             return made
 
@@ -120,7 +135,10 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
 
     def papermill_execute_cells(self) -> None:
         """Run the cells in order, telling the progress of each."""
+        kept = self.reached
         for index, cell in enumerate(self.nb.cells):
+            if index <= kept:
+                continue
             self._check(index)
             if self.secrets and INJECTED in cell.metadata.get("tags", ()):
                 self._hand_over()
@@ -133,6 +151,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
                 raise
             finally:
                 self.nb_man.cell_complete(cell, cell_index=index)
+            if self.keeper is not None:
+                run_sync(self.keeper.after)(self, index)
 
     def _hand_over(self) -> None:
         """Give the kernel its secret parameters, in a message that it neither echoes nor keeps."""
@@ -193,7 +213,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
                 raise StoppedError("timed out", late)
             return work.result()
         except (DeadKernelError, CellTimeoutError) as error:
-            raise StoppedError("killed", await self._cause_of_death()) from error
+            raise StoppedError("killed", await self.cause_of_death()) from error
         finally:
             self.stopper.listen(None)
             self.bounds.close(cell, cell_index)
@@ -223,7 +243,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
         if not work.cancelled():
             work.exception()  # seen: the stop is what is told, not the KeyboardInterrupt
 
-    async def _cause_of_death(self) -> str:
+    async def cause_of_death(self) -> str:
+        """What is known of why there is no kernel any more."""
         code = None
         if self.km is not None and self.km.provisioner is not None:
             code = await self.km.provisioner.poll()

@@ -80,6 +80,9 @@ def build(
     steps: Sequence[Mapping[str, Any]] = (),
     run_id: str = "",
     attempt: Mapping[str, Any] | None = None,
+    warnings: Sequence[str] = (),
+    resumed: Mapping[str, Any] | None = None,
+    checkpoint: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The record of one run; secrets are masked by name here, by value in `sealed`.
 
@@ -93,6 +96,12 @@ def build(
         The MLflow run of the execution, if there is one.
     attempt : mapping, optional
         ``number`` and ``place`` of this one, and the ``earlier`` ones that were lost.
+    warnings : sequence of str
+        Beside the outcome's, which are part of them.
+    resumed : mapping, optional
+        The run that it went on from, and the cells that are kept from there.
+    checkpoint : mapping, optional
+        Where another one could go on, or why it could not.
     """
     body: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -116,9 +125,11 @@ def build(
         "cells": _cells(outcome),
         "failed_cell": outcome.failed_cell,
         "steps": list(steps),
-        "warnings": list(outcome.warnings),
+        "warnings": list(warnings or outcome.warnings),
         "run_id": run_id,
         "attempt": attempt or {"number": 1, "place": "", "earlier": []},
+        **({"resumed": resumed} if resumed else {}),
+        **({"checkpoint": checkpoint} if checkpoint else {}),
     }
     return dict(jsonable(body))
 
@@ -147,6 +158,7 @@ def _cells(outcome: Outcome) -> list[dict[str, Any]]:
             "status": state,
             "execution_count": cell.get("execution_count"),
             "duration_s": cell.metadata.get("papermill", {}).get("duration"),
+            **cell.metadata.get("mlops", {}),
         }
         for cell, state in zip(notebook.cells, outcome.states, strict=True)
     ]

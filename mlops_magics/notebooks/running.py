@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 
@@ -14,8 +14,11 @@ from mlops_magics.notebooks import parameters, references, settling
 from mlops_magics.notebooks.booting import Boot
 from mlops_magics.notebooks.kernels import Kernel
 from mlops_magics.notebooks.settling import Ending
-from mlops_magics.notebooks.stopping import StoppedError, Stopper
+from mlops_magics.notebooks.stopping import NotRestoredError, StoppedError, Stopper
 from mlops_magics.records import now
+
+if TYPE_CHECKING:
+    from mlops_magics.notebooks.keeping import Keeper
 
 Save = Callable[[nbformat.NotebookNode], None]
 
@@ -103,6 +106,7 @@ def run(
     *,
     meanwhile: Callable[[], None] | None = None,
     stopper: Stopper | None = None,
+    keeper: Keeper | None = None,
 ) -> Outcome:
     """Run the notebook in a fresh kernel; whatever happens in it comes back as an outcome.
 
@@ -115,13 +119,15 @@ def run(
         Called while the kernel boots. What it raises ends the run before any cell.
     stopper : Stopper, optional
         Through which another thread may stop the run; signals do by themselves.
+    keeper : Keeper, optional
+        Keeps the state after cells that ran well, and goes on from an earlier run's.
 
     Raises
     ------
     MlopsError
         If the notebook can't be saved at the start.
     """
-    stopper = stopper or Stopper()
+    stopper, again = stopper or Stopper(), ""
     started, begun = now(), time.monotonic()
     with (
         stopper.on_signals(),
@@ -136,6 +142,8 @@ def run(
         if meanwhile is not None:
             meanwhile()
         progress.notebook_start()
+        if keeper is not None:
+            keeper.start(notebook)
         client = Client(
             progress,
             boot,
@@ -143,8 +151,15 @@ def run(
             stopper=stopper,
             deadline=None if plan.timeout is None else begun + plan.timeout,
             cell_timeout=plan.cell_timeout,
+            keeper=keeper,
         )
-        ending = _run(client, plan)
+        try:
+            ending = _run(client, plan)
+        except NotRestoredError as error:
+            again = str(error)
+    if again and keeper is not None:  # that kernel is not what it should be: a fresh one
+        keeper.give_up(again)
+        return run(plan, save, meanwhile=meanwhile, stopper=stopper, keeper=keeper)
     progress.notebook_complete()
     settled = settling.settle(notebook, client.reached, ending)
     settled["warnings"] += client.bounds.warnings
@@ -198,6 +213,7 @@ def _prepared(plan: Plan) -> nbformat.NotebookNode:
     ]
     for cell in notebook.cells:
         cell.metadata.setdefault("tags", [])
+        cell.metadata.pop("mlops", None)
         cell.metadata.pop("execution", None)
         cell.metadata["papermill"] = {}
     if not plan.params:

@@ -60,7 +60,8 @@ class Execution(Record):
     reason : str
         Why it did not finish.
     cells : mapping
-        How many were run, failed and never reached.
+        How many were run, failed and never reached; ``kept``, which is not among those that were
+        run: how many are an earlier run's.
     output : str
         Where the executed notebook lies.
     unwritten : str
@@ -70,6 +71,14 @@ class Execution(Record):
         ``started`` of those that were lost with their workers.
     varied : mapping
         The parameters that tell it from the others of a grid.
+    resumed : mapping or None
+        Of a run with ``--resume``: ``event`` and ``output`` of the earlier run, ``from_cell`` at
+        which it went on, ``kept`` and ``again`` (numbers of the cells that are that run's, and
+        that ran a second time), ``why`` it ended there; without ``from_cell`` it ran from the top,
+        as its warnings say.
+    checkpoint : mapping or None
+        Of a run that did not finish: the ``cell`` after which ``--resume`` goes on, 0 if there is
+        none; ``why`` it is not a later one.
 
     The exit code is 0 when it finished and lies where it was to go, and 1 otherwise, but that of
     the error where a cell stopped because something was judged and found wanting (3), held for
@@ -93,6 +102,8 @@ class Execution(Record):
     earlier: tuple[Mapping[str, Any], ...] = ()
     varied: Mapping[str, Any] = field(default_factory=dict)
     unwritten: str = ""
+    resumed: Mapping[str, Any] | None = None
+    checkpoint: Mapping[str, Any] | None = None
 
     @property
     def exit_code(self) -> int:

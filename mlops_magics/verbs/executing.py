@@ -31,6 +31,7 @@ def execute(
     kernel: str = "",
     on: str = "local",
     jobs: int | None = None,
+    resume: bool = False,
     help_notebook: bool = False,
 ) -> Execution | Executions | NotebookHelp:
     """Run notebooks headlessly with parameters and seal what came of them.
@@ -76,6 +77,12 @@ def execute(
         (``tls://…``; ``tcp://127.0.0.1:8786``).
     jobs : int, optional
         How many run at a time: by default one a core of this machine, all workers of a cluster.
+    resume : bool
+        Go on after the last cell of the last run with these parameters that ran well and whose
+        state was kept: variables, folder, environment, random states. What libraries hold beside
+        that, and what was open, is not kept. Where there is no such state, or it does not fit the
+        notebook or the packages any more, everything is run from the top, and the record says so.
+        One notebook at a time; those of a grid by their parameters.
     help_notebook : bool
         Run nothing, and show the notebook's parameters.
 
@@ -92,7 +99,7 @@ def execute(
         If there is no such notebook, parameter, kernel or engine.
     WrongUsage
         If a parameter has the wrong type or is missing, a secret is not where it is said to be,
-        or no notebook is named.
+        no notebook is named, or there is nothing to resume.
     BadData
         If the file is no notebook.
     MissingExtra, StepFailed
@@ -115,11 +122,16 @@ def execute(
     check_limits(timeout=timeout, cell_timeout=cell_timeout)
     combinations = grids.combinations(grid, params)
     several = len(notebooks) > 1 or bool(grid) or on != "local"
+    if several and resume:
+        raise WrongUsage(
+            "One notebook can be resumed at a time.",
+            "Name the one that stopped, with -p and the parameters that it had in the grid.",
+        )
     given = {**(parameters.read_file(Path(file)) if file else {}), **params}
     arguments: dict[str, Any] = {"params": secrets.mask(params), "file": file}
     arguments |= {"output": places.shown(output), "html": html, "junit": junit, "kernel": kernel}
     arguments |= {"timeout": timeout, "cell_timeout": cell_timeout}
-    arguments |= {"on": on} if several else {}
+    arguments |= {"on": on} if several else {"resume": resume}
     limits = {"timeout": timeout, "cell_timeout": cell_timeout}
     todo = [
         _job(name, given, varied, kernel, {**arguments, "notebook": name}, limits)
@@ -130,7 +142,7 @@ def execute(
     if several:
         return fanning.run(todo, engines.find(on, jobs, light=True), output, beside)
     job = destinations.of_one(todo[0], output, settings.load().notebooks)
-    done = performing.run(job, beside)
+    done = performing.run(job, beside, resume=resume)
     if beside.report is not None:
         beside.report.write([(job.event, done)])
     return done

@@ -48,6 +48,7 @@ class Finish:
         job: Job,
         steps: Sequence[Mapping[str, Any]],
         attempt: Attempt = FIRST,
+        resumption: Mapping[str, Any] = {},
     ) -> None:
         from mlops_magics.notebooks import record
 
@@ -55,7 +56,10 @@ class Finish:
         self.plan, self.source, self.target = ready.plan, ready.source, ready.target
         self.event, self.arguments, self.steps = job.event, job.arguments, steps
         self.attempt = attempt
-        self.warnings = list(outcome.warnings)
+        self.warnings = [*outcome.warnings, *resumption.get("warnings", ())]
+        self.resumption: dict[str, Any] = {
+            name: resumption.get(name) for name in ("resumed", "checkpoint")
+        }
         self.masker = record.masker_for(self.plan)
         self._unwritten = ""
 
@@ -78,6 +82,7 @@ class Finish:
             beside.report.take(self.event, content)
         body = content["metadata"]["mlops"]["record"]
         done = Counter(self.outcome.states)
+        kept = sum("mlops" in cell.metadata for cell in self.outcome.notebook.cells)
         return Execution(
             notebook=str(self.source),
             output=output,
@@ -85,7 +90,8 @@ class Finish:
             params=body["parameters"],
             failed_cell=self.masker(self.outcome.failed_cell),
             cells={
-                "run": sum(n for state, n in done.items() if state != "never ran"),
+                **({"kept": kept} if kept else {}),
+                "run": sum(n for state, n in done.items() if state != "never ran") - kept,
                 "failed": 1 if self.outcome.failed_cell else 0,
                 "never ran": done["never ran"],
             },
@@ -101,6 +107,7 @@ class Finish:
             varied=self.job.told,
             unwritten=self._unwritten,
             warnings=tuple(self.warnings),
+            **self.resumption,
         )
 
     def seal(
@@ -131,6 +138,8 @@ class Finish:
             steps=self.steps,
             run_id=run_id,
             attempt=asdict(self.attempt),
+            warnings=self.warnings,
+            **self.resumption,
         )
         plain = record.masked(self.outcome.notebook, self.masker)
         name = self.ready.remote.name if self.ready.remote else self.target.name

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics import settings
 from mlops_magics.engines import tasks
 from mlops_magics.records import Execution
-from mlops_magics.verbs import finishing
+from mlops_magics.verbs import finishing, resuming
 
 if TYPE_CHECKING:
+    from mlops_magics.notebooks.keeping import Keeper
     from mlops_magics.notebooks.record import Surroundings
     from mlops_magics.notebooks.running import Plan
     from mlops_magics.notebooks.stopping import Stopper
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlops_magics")
 
 
-def run(job: Job, beside: Beside, *, stopper: Stopper | None = None) -> Execution:
+def run(
+    job: Job, beside: Beside, *, resume: bool = False, stopper: Stopper | None = None
+) -> Execution:
     """Run one notebook on this machine; who hands a `stopper` in tells of its progress too."""
     from mlops_magics.notebooks import running
 
@@ -33,10 +36,14 @@ def run(job: Job, beside: Beside, *, stopper: Stopper | None = None) -> Executio
         plan = plan_of(job, variables(job.source, job.event, journal), quiet=stopper is not None)
         if stopper is None:
             log.info("running %s", job.source)
-        ready = Ready(plan, job)
-        outcome = running.run(plan, ready.save, meanwhile=ready.prepare, stopper=stopper)
+        with resuming.keeping(plan, job, resume=resume) as keeper:
+            ready = Ready(plan, job, keeper=keeper)
+            outcome = running.run(
+                plan, ready.save, meanwhile=ready.prepare, stopper=stopper, keeper=keeper
+            )
+            resumption = resuming.told(keeper, outcome, resume=resume)
         steps = read_steps(journal)
-    return finishing.Finish(ready, outcome, job, steps).finish(beside)
+    return finishing.Finish(ready, outcome, job, steps, resumption=resumption).finish(beside)
 
 
 def plan_of(job: Job, environment: Mapping[str, str], *, quiet: bool = True) -> Plan:
@@ -76,12 +83,20 @@ class Ready:
     ----------
     around : Surroundings, optional
         What the run starts from, where that was gathered already.
+    keeper : Keeper, optional
+        What keeps the state on the way.
     """
 
-    def __init__(self, plan: Plan, job: Job, around: Surroundings | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        job: Job,
+        around: Surroundings | None = None,
+        keeper: Keeper | None = None,
+    ) -> None:
         self.plan, self.source, self.target = plan, job.source, job.target
         self.remote, self._tried = job.remote, False
-        self._around = around
+        self._around, self._keeper = around, keeper
 
     def prepare(self) -> None:
         """Gather what the run starts from; a key that can't be used ends it here."""
@@ -91,6 +106,8 @@ class Ready:
         self.key = keys.signer(settings.load().keys)
         self.around = self._around or record.surroundings(self.source, self.plan.kernel)
         self.masker = record.masker_for(self.plan)
+        if self._keeper is not None:
+            self._keeper.prepare(self.key, self.around.packages["versions"], self.masker)
 
     def save(self, notebook: Any) -> None:
         """Save a notebook that is still running: masked, whole, not yet sealed."""

@@ -53,6 +53,10 @@ _FILE = """\
 # Datasets up to this size in memory (MB) are kept whole with their record.
 # snapshot_mb = 500
 
+# Whether `execute` keeps a notebook's state while it runs, for --resume, and up to which size (MB).
+# checkpoints = true
+# checkpoint_mb = 2000
+
 # Whether deployments keep requests and answers for `monitor`.
 # capture = true
 

@@ -20,6 +20,7 @@ def execution(record: Execution) -> Card:
         **({"html": record.html} if record.html else {}),
         **({"parameters": dict(record.params)} if record.params else {}),
         "cells": dict(record.cells),
+        **_resumption(record),
         "took": seconds(record.duration),
         **({"sealed content": short(record.digest)} if record.digest else {}),
     }
@@ -44,6 +45,25 @@ def execution(record: Execution) -> Card:
         notes,
         f"run {record.run_id}" if record.run_id else "",
     )
+
+
+def _resumption(record: Execution) -> dict[str, Any]:
+    """From where it went on, and where another run could."""
+    facts: dict[str, Any] = {}
+    gone_on, kept = record.resumed, record.checkpoint
+    if gone_on is not None and gone_on.get("kept"):
+        cell, run = gone_on.get("from_cell", "?"), gone_on.get("output", "")
+        facts["resumed"] = f"at cell {cell} of {run} ({gone_on.get('why', '')})"
+    elif gone_on is not None:
+        facts["resumed"] = "from the top"
+    if kept is not None:
+        why = f": {kept['why']}" if kept.get("why") else ""
+        facts["--resume"] = (
+            f"goes on after cell {kept['cell']}{f', not later{why}' if why else ''}"
+            if kept.get("cell")
+            else f"runs all again{why}"
+        )
+    return facts
 
 
 def where(cell: Mapping[str, Any]) -> str:
