@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
-from mlops_magics import goals, records, store
+from mlops_magics import alerts, goals, records, store
 from mlops_magics.errors import BadGoal
 from mlops_magics.records import Deployment, Monitoring
-from mlops_magics.verbs import beside, goal_texts, observing
+from mlops_magics.verbs import alerting, beside, goal_texts, observing, repeating
 from mlops_magics.verbs.declaration import Data, DeploymentName, verb
 from mlops_magics.verbs.steps import Step, step
 
 if TYPE_CHECKING:
+    from mlops_magics.alerts.sending import Sinks
     from mlops_magics.goals.goal import Goal
     from mlops_magics.store.versions import Version
 
@@ -34,6 +37,10 @@ def monitor(
     on: str = "",
     thresholds: str = "",
     exact: bool = False,
+    alert: Sequence[str] = (),
+    remind: str = "",
+    watch: bool = False,
+    every: str = "1h",
 ) -> Monitoring:
     """Compare what comes to a model with what it was trained on.
 
@@ -59,6 +66,17 @@ def monitor(
         ``roc_auc >= 0.75``. Without any, no feature may have drifted.
     exact : bool
         Compare with the rows of training themselves, as scipy does, and not with their profile.
+    alert : sink, optional
+        Whom to tell when a threshold breaks, and when all is well again; as often as needed, beside
+        the setting ``alerts``: ``command:./page-me.sh`` (the record on its standard input),
+        ``https://…`` (the record as a POST), ``slack:https://…``, ``mailto:team@example.org`` (the
+        setting ``smtp``). ``env:NAME`` takes one from a variable, so that its key stands nowhere.
+    remind : str, optional
+        Tell again of what stays broken after so long: ``1d``; by default only what changes is told.
+    watch : bool
+        Look again and again until Ctrl-C; then the last record stands.
+    every : str
+        How often, with `watch`: ``1h``, ``15m``.
 
     Returns
     -------
@@ -76,30 +94,62 @@ def monitor(
     # Only a name comes from the command line; a notebook may hand over a record.
     called = name.name if isinstance(name, Deployment) else str(name)
     asked_for = _thresholds(thresholds)
-    begin = observing.beginning(since)
-    given = not (isinstance(data, str) and not data)
-    deployment, version = observing.find(called, captured=not given)
-    training = store.datasets.by_run(version.dataset_run) if version.dataset_run else None
+    sinks = alerts.sending.read([alert] if isinstance(alert, str) else alert)
+    again = observing.span(remind) if remind else None
     arguments = {"name": called, "since": since, "data": data, "labels": labels, "on": on}
     arguments |= {"thresholds": thresholds, "exact": exact}
-    follows = [version.run_id, deployment.run_id if deployment else ""]
-    with step("monitor", experiment=version.name, arguments=arguments, follows=follows) as current:
-        log.info("Looking at %s", "the given data" if given else f"the requests to {called}")
-        look = beside.Look(version, training)
-        if deployment is None or given:
-            seen = look.given(data)
-        else:
-            seen = observing.captured(deployment, begin)
-        record = look.judge(seen, labels, on, asked_for, exact=exact)
-        record = replace(
-            record,
-            deployment=called,
-            since="" if given or begin is None else begin.isoformat(timespec="seconds"),
-            until=records.now(),
-            run_id=current.run_id,
-        )
-        _keep(current, version, record, thresholds)
-    return record
+    looking = _Looking(called, asked_for, sinks, again, arguments)
+    if watch:
+        return repeating.until_stopped(looking.look, observing.span(every))
+    log.info("Looking at %s", "the given data" if looking.given else f"the requests to {called}")
+    return looking.look()
+
+
+class _Looking:
+    """All that a look needs, for one or for many."""
+
+    def __init__(
+        self,
+        called: str,
+        asked_for: Sequence[Goal],
+        sinks: Sinks,
+        remind: timedelta | None,
+        arguments: dict[str, Any],
+    ) -> None:
+        self.called, self.asked_for, self.arguments = called, asked_for, arguments
+        self.sinks, self.remind = sinks, remind
+        data = arguments["data"]
+        self.given = not (isinstance(data, str) and not data)
+
+    def look(self) -> Monitoring:
+        """One look, as one run; its window ends now."""
+        told = {"alert": self.sinks.labels, "remind": str(self.remind or "")}
+        asked = self.arguments
+        begin = observing.beginning(asked["since"])
+        deployment, version = observing.find(self.called, captured=not self.given)
+        training = store.datasets.by_run(version.dataset_run) if version.dataset_run else None
+        follows = [version.run_id, deployment.run_id if deployment else ""]
+        with step(
+            "monitor", experiment=version.name, arguments={**asked, **told}, follows=follows
+        ) as current:
+            look = beside.Look(version, training)
+            if deployment is None or self.given:
+                seen = look.given(asked["data"])
+            else:
+                seen = observing.captured(deployment, begin)
+            record = look.judge(
+                seen, asked["labels"], asked["on"], self.asked_for, exact=asked["exact"]
+            )
+            record = replace(
+                record,
+                deployment=self.called,
+                since="" if self.given or begin is None else begin.isoformat(timespec="seconds"),
+                until=records.now(),
+                run_id=current.run_id,
+            )
+            record = alerting.told(current, record, self.sinks, self.remind)
+            _keep(current, version, record, asked["thresholds"])
+        return record
 
 
 def _thresholds(text: str) -> tuple[Goal, ...]:
@@ -141,12 +191,14 @@ def _keep(current: Step, version: Version, record: Monitoring, thresholds: str) 
         "passed": record.passed,
         "rows": record.rows,
         "drifted": ", ".join(drifted) or None,
+        "told": ", ".join(a["sink"] for a in record.alerts if a["status"] == "sent") or None,
     }
     current.extra["monitoring"] = {
         "passed": record.passed,
         "rows": record.rows,
         "drifted": drifted,
-        "service": record.service,
+        "service": {k: v for k, v in record.service.items() if k != "over_time"},
         "performance": record.performance,
         "goals": record.goals,
+        "alerts": record.alerts,
     }

@@ -131,7 +131,10 @@ def test_traffic_like_the_training_data_is_well(unseen: pd.DataFrame, send: Send
     assert record.model == "credit/1"
     assert record.reference_rows == 3118
     requests = len(unseen) + 1
-    assert record.service == {
+    over_time = record.service["over_time"]
+    assert sum(b["requests"] for b in over_time) == requests
+    assert sum(b["refused"] for b in over_time) == 1
+    assert {k: v for k, v in record.service.items() if k != "over_time"} == {
         "requests": requests,
         "rows": len(unseen),
         "errors": 1,
@@ -139,6 +142,7 @@ def test_traffic_like_the_training_data_is_well(unseen: pd.DataFrame, send: Send
         "error_rate": pytest.approx(1 / requests),
         "latency_ms": {"p50": 5.0, "p95": 5.0, "p99": 5.0},
         "messages": {"The column 'Age' is missing.": 1},
+        "refused": {"400 The column 'Age' is missing.": 1},
     }
     assert record.quality == ()
     assert record.performance == {}
