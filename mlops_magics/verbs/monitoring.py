@@ -6,8 +6,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlops_magics import alerts, goals, records, store
 from mlops_magics.errors import BadGoal
@@ -17,7 +16,6 @@ from mlops_magics.verbs.declaration import Data, DeploymentName, verb
 from mlops_magics.verbs.steps import Step, step
 
 if TYPE_CHECKING:
-    from mlops_magics.alerts.sending import Sinks
     from mlops_magics.goals.goal import Goal
     from mlops_magics.store.versions import Version
 
@@ -96,60 +94,40 @@ def monitor(
     asked_for = _thresholds(thresholds)
     sinks = alerts.sending.read([alert] if isinstance(alert, str) else alert)
     again = observing.span(remind) if remind else None
+    given = not (isinstance(data, str) and not data)
     arguments = {"name": called, "since": since, "data": data, "labels": labels, "on": on}
     arguments |= {"thresholds": thresholds, "exact": exact}
-    looking = _Looking(called, asked_for, sinks, again, arguments)
-    if watch:
-        return repeating.until_stopped(looking.look, observing.span(every))
-    log.info("Looking at %s", "the given data" if looking.given else f"the requests to {called}")
-    return looking.look()
+    arguments |= {"alert": sinks.labels, "remind": remind}
 
-
-class _Looking:
-    """All that a look needs, for one or for many."""
-
-    def __init__(
-        self,
-        called: str,
-        asked_for: Sequence[Goal],
-        sinks: Sinks,
-        remind: timedelta | None,
-        arguments: dict[str, Any],
-    ) -> None:
-        self.called, self.asked_for, self.arguments = called, asked_for, arguments
-        self.sinks, self.remind = sinks, remind
-        data = arguments["data"]
-        self.given = not (isinstance(data, str) and not data)
-
-    def look(self) -> Monitoring:
-        """One look, as one run; its window ends now."""
-        told = {"alert": self.sinks.labels, "remind": str(self.remind or "")}
-        asked = self.arguments
-        begin = observing.beginning(asked["since"])
-        deployment, version = observing.find(self.called, captured=not self.given)
+    def look() -> Monitoring:
+        begin = observing.beginning(since)
+        deployment, version = observing.find(called, captured=not given)
         training = store.datasets.by_run(version.dataset_run) if version.dataset_run else None
         follows = [version.run_id, deployment.run_id if deployment else ""]
         with step(
-            "monitor", experiment=version.name, arguments={**asked, **told}, follows=follows
+            "monitor", experiment=version.name, arguments=arguments, follows=follows
         ) as current:
-            look = beside.Look(version, training)
-            if deployment is None or self.given:
-                seen = look.given(asked["data"])
+            beside_it = beside.Look(version, training)
+            if deployment is None or given:
+                seen = beside_it.given(data)
             else:
                 seen = observing.captured(deployment, begin)
-            record = look.judge(
-                seen, asked["labels"], asked["on"], self.asked_for, exact=asked["exact"]
-            )
+            record = beside_it.judge(seen, labels, on, asked_for, exact=exact)
             record = replace(
                 record,
-                deployment=self.called,
-                since="" if self.given or begin is None else begin.isoformat(timespec="seconds"),
+                deployment=called,
+                since="" if given or begin is None else begin.isoformat(timespec="seconds"),
                 until=records.now(),
                 run_id=current.run_id,
             )
-            record = alerting.told(current, record, self.sinks, self.remind)
-            _keep(current, version, record, asked["thresholds"])
+            record = alerting.told(current, record, sinks, again)
+            _keep(current, version, record, thresholds)
         return record
+
+    if watch:
+        return repeating.until_stopped(look, observing.span(every))
+    log.info("Looking at %s", "the given data" if given else f"the requests to {called}")
+    return look()
 
 
 def _thresholds(text: str) -> tuple[Goal, ...]:
