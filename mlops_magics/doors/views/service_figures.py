@@ -44,7 +44,7 @@ def over_time(service: Mapping[str, Any]) -> list[Panel]:
     begin = datetime.fromisoformat(str(buckets[0]["start"]))
     hours = int(buckets[0]["hours"])
     unit, length = ("hour", 1) if hours == 1 else ("day", 24)
-    each = {1: "hour", 24: "day"}.get(hours, "week")
+    each = {1: "an hour", 24: "a day"}.get(hours, "a week")
 
     def points(name: str) -> list[tuple[float, float]]:
         return [(i * hours / length, b[name]) for i, b in enumerate(buckets) if b[name] is not None]
@@ -64,7 +64,7 @@ def over_time(service: Mapping[str, Any]) -> list[Panel]:
     axis = Axis(f"{unit}s since {begin:%Y-%m-%d %H:%M} UTC", low=0.0)
     kept = " (of the sample)" if "kept" in service else ""
     counts = {"requests": "requests", "errors": "errors", "refused": "refused inputs"}
-    counted = Chart(f"Requests and errors a {each}{kept}", axis, Axis("", low=0.0), series(counts))
+    counted = Chart(f"Requests and errors {each}{kept}", axis, Axis("", low=0.0), series(counts))
     latency = {"p50": "p50", "p95": "p95"}
-    waited = Chart(f"Latency by {each}", axis, Axis("ms", low=0.0), series(latency))
+    waited = Chart(f"Latency by {each.split()[1]}", axis, Axis("ms", low=0.0), series(latency))
     return [Panel("", [counted, *([waited] if points("p50") else [])])]
