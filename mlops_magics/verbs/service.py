@@ -97,19 +97,21 @@ def over_time(requests: pd.DataFrame) -> list[dict[str, Any]]:
         }
     )
     groups = table.set_index("time").resample(f"{hours}h", origin=origin)
-    counted = groups[["errors", "refused"]].sum().assign(requests=groups.size())
-    latency = groups["latency"].quantile([0.50, 0.95]).unstack().reindex(counted.index)
+    counted = {
+        "requests": groups.size(),
+        "errors": groups["errors"].sum(),
+        "refused": groups["refused"].sum(),
+    }
+    latency = {name: groups["latency"].quantile(_SHARES[name]) for name in ("p50", "p95")}
+    starts = pd.DatetimeIndex(counted["requests"].index)
     return [
         {
             "start": start.isoformat(),
             "hours": hours,
-            "requests": int(row["requests"]),
-            "errors": int(row["errors"]),
-            "refused": int(row["refused"]),
-            "p50": _figure(latency.loc[start, 0.50]),
-            "p95": _figure(latency.loc[start, 0.95]),
+            **{name: int(column.iloc[at]) for name, column in counted.items()},
+            **{name: _figure(column.iloc[at]) for name, column in latency.items()},
         }
-        for start, row in counted.iterrows()
+        for at, start in enumerate(starts)
     ]
 
 

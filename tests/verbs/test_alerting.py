@@ -73,7 +73,7 @@ def test_told_of_changes_alone(usual: pd.DataFrame, hooks: Hooks, project: Path)
     assert again.alerts == ()
     assert again.broken_since == first.broken_since
     assert look(shifted, remind="1d").alerts == ()
-    assert look(shifted, remind="1s").alerts[0]["event"] == "still"
+    assert look(shifted, remind="0.01s").alerts[0]["event"] == "still"
     # Another question of the same deployment has its own answer, and is no news to this one.
     other = mlops.monitor("credit", data=shifted, thresholds="rows >= 1", alert=[place])
     assert (other.passed, other.alerts) == (True, ())
