@@ -102,7 +102,8 @@ class Monitoring(Record):
     features : tuple of mapping
         One per feature: name, type, statistic values, ``drifted``, reason, histograms.
     service : mapping
-        Requests, errors, latency percentiles in ms.
+        Requests, errors, latency percentiles in ms; ``refused``, the requests whose input was not
+        taken by reason, and all of it ``over_time``.
     performance : mapping
         Measured metrics where labels were given.
     quality : tuple of str
@@ -120,6 +121,13 @@ class Monitoring(Record):
         ``drift`` by feature, ``drifted``, ``reason``.
     goals : tuple of GoalResult
         The thresholds and what was measured for each.
+    broken_since : str
+        When the first of the looks was that found it wanting without a break.
+    alerts : tuple of mapping
+        What was sent: ``sink`` (without secrets), ``event`` (``breach``, ``still`` or
+        ``recovered``), ``status`` (``sent`` or ``failed``), ``detail`` and ``at``.
+    told : mapping
+        Sink → ``what`` it knows to be broken, and ``at`` when it was told last.
     """
 
     deployment: str
@@ -139,6 +147,9 @@ class Monitoring(Record):
     since: str = ""
     until: str = ""
     run_id: str = ""
+    broken_since: str = ""
+    alerts: tuple[Mapping[str, str], ...] = ()
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:

@@ -53,7 +53,7 @@ class Ways:
             If the window is no span of time, or a column of times stands without one.
         """
         if self.window:
-            observing.seconds(self.window)
+            observing.span(self.window)
         elif self.time:
             raise WrongUsage(
                 f"--time {self.time} says when rows came, and nothing is cut by it.",
@@ -190,7 +190,7 @@ def _windows(
         name = "prediction" if "prediction" not in known else "prediction of the model"
         known[name] = answers[0]
         frame = frame.assign(**{name: answers[1]})
-    span = observing.seconds(ways.window)
+    span = observing.span(ways.window).total_seconds()
     return drift.windows.look(known, frame, when, span, masked=seen.masked), notes
 
 

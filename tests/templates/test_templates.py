@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -160,7 +161,11 @@ def test_monitor(credit: pd.DataFrame, project: Path) -> None:
     from mlops_magics.verbs.training import train
     from mlops_magics.verbs.validating import validate
 
-    bound = prepare(credit, name="credit", target="Status", positive="bad").bindings
+    rng = np.random.default_rng(0)
+    more = {f"further {i:02d}": rng.normal(i, 1, len(credit)) for i in range(87)}
+    wide = pd.concat([credit, pd.DataFrame(more)], axis=1)
+    assert len(wide.columns) - 1 == 100
+    bound = prepare(wide, name="credit", target="Status", positive="bad").bindings
     with warnings.catch_warnings(), train("credit"):
         warnings.simplefilter("ignore")
         learner = LogisticRegression(max_iter=50)
@@ -168,7 +173,8 @@ def test_monitor(credit: pd.DataFrame, project: Path) -> None:
     assert model is not None
     validate("credit", goals="roc_auc >= 0.7")
     later = project / "later.csv"
-    bound["X_test"].assign(Income=bound["X_test"]["Income"] * 3).to_csv(later, index=False)
+    moved = {"Income": bound["X_test"]["Income"] * 3, "Status": bound["y_test"]}
+    bound["X_test"].assign(**moved).to_csv(later, index=False)
     done = execute(
         "monitor",
         params={
@@ -178,12 +184,24 @@ def test_monitor(credit: pd.DataFrame, project: Path) -> None:
         },
         html=True,
     )
-    assert done.status == "finished", done.failed_cell
+    # The report is whole, and what it found is the command's exit code.
+    assert (done.status, done.exit_code) == ("failed", 3)
+    assert done.failed_cell is not None
+    assert done.failed_cell["error"] == "Refused"
+    assert done.cells["never ran"] == 0
     [step] = done.steps
-    assert (step["verb"], step["passed"]) == ("monitor", False)
+    assert (step["verb"], step["status"], step["passed"]) == ("monitor", "finished", False)
     assert "Income" in step["drifted"]
     assert done.html is not None
-    assert "Monitoring failed" in Path(done.html).read_text()
+    page = Path(done.html).read_text()
+    heads = ("Monitoring failed", "over threshold", "most drifted of 101 features", "The other 89")
+    heads += ("Distributions", "Missing values", "Predictions", "The service", "Measured on")
+    places = [page.find(head) for head in heads]
+    assert -1 not in places, dict(zip(heads, places, strict=True))
+    assert places == sorted(places)
+    assert "<script" not in page
+    for file in (done.output, done.html):
+        assert Path(file).stat().st_size < 2e6 / 4, file  # with room for what else may come
     unmoved = retrain("credit", if_="drift(Age) > 0.2")
     assert not unmoved.fired
 
