@@ -42,6 +42,7 @@ def build(tree: Tree[Token], line: str, number: int) -> Goal:
     head, spread, comparator, bound, *clauses = cast("list[Any]", tree.children)
     metric = _metric(head.children[0])
     column, params = _arguments(metric, head)
+    metric = metric.of(column)
     limit, unit, reference = _bound(metric, bound)
     by, level, under = _clauses(metric, clauses)
     _check_spread(metric, spread, by, under)
@@ -128,19 +129,16 @@ def _arguments(
             if column is not None:
                 raise Unreadable(_column(first), f"{metric.name} takes one column.")
             column = _name(first)
+            if wrong := metric.wrong_column(column):
+                raise Unreadable(_column(first), wrong)
         elif str(first) in params:
             raise Unreadable(_column(first), f"{first} is given twice.")
         else:
             params[str(first)] = _value(argument.children[1])
-            wrong = metric.wrong_parameter(str(first), params[str(first)])
-            if wrong:
+            if wrong := metric.wrong_parameter(str(first), params[str(first)]):
                 raise Unreadable(_column(first), wrong)
     if metric.takes_column and column is None:
-        raise Unreadable(
-            name.end_column,
-            f"{metric.name} is of a column: {metric.name}(Income), or "
-            f"{metric.name}(*) for every one.",
-        )
+        raise Unreadable(name.end_column, metric.missing_column())
     missing = metric.missing_parameter(params)
     if missing:
         raise Unreadable(name.end_column, missing)
