@@ -6,11 +6,14 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from mlops_magics.drift import (
+        calibrating,
         categorical,
         checks,
+        estimation,
         exact,
         facts,
         labels,
+        loss_model,
         numeric,
         overlap,
         places,
@@ -25,11 +28,14 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     [
+        "calibrating",
         "categorical",
         "checks",
+        "estimation",
         "exact",
         "facts",
         "labels",
+        "loss_model",
         "numeric",
         "overlap",
         "places",

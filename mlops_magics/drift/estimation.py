@@ -26,6 +26,13 @@ from mlops_magics.drift import calibrating
 from mlops_magics.goals import metrics
 from mlops_magics.goals.samples import Array, Floats, Sample, Undefined, probable, shown
 
+#: In words, for whoever reads an estimate.
+METHOD = "confidence-based estimation (CBPE)"
+ASSUMPTION = (
+    "It assumes that, given the inputs, each class is as probable as it was on the rows held out, "
+    "and that those rows cover inputs such as these. A change in what the inputs mean for the "
+    "outcome (concept drift) does not show in it."
+)
 #: How often truth is drawn for an interval; for so many of them the calibration is fitted anew.
 RESAMPLES, REFITS = 200, 50
 #: The confidence of an interval.

@@ -26,6 +26,13 @@ from mlops_magics.goals.samples import Array, Sample, Undefined
 
 Floats = NDArray[np.float64]
 
+#: In words, for whoever reads an estimate.
+METHOD = "a model of the losses (DLE)"
+ASSUMPTION = (
+    "It assumes that, given the inputs, errors are as large as they were on the rows held out, and "
+    "that those rows cover inputs such as these. A change in what the inputs mean for the target "
+    "(concept drift) does not show in it."
+)
 #: Rows that are needed to learn from, and beyond which a loss model learns nothing new.
 FEWEST, MOST = 50, 20_000
 #: Parts of the held-out rows; what is said of each was learned from the others.

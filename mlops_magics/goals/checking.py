@@ -227,7 +227,8 @@ def _by(metric: metrics.Metric, keyword: Token, value: Token) -> str:
 
 def _level(metric: metrics.Metric, keyword: Token, value: Token) -> float:
     if metric.needs == "measurement" or not metric.has_interval:
-        raise Unreadable(_column(keyword), f"{metric.name} has no interval: leave out with.")
+        why = "has no interval" if not metric.has_interval else "is judged on its value"
+        raise Unreadable(_column(keyword), f"{metric.name} {why}: leave out with.")
     level = float(value) / 100
     if not 0.5 < level < 1:
         raise Unreadable(_column(value), "a confidence lies between 50% and 100%, as in with 95%.")
