@@ -20,7 +20,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlops_magics.drift import calibrating
 from mlops_magics.goals import metrics
@@ -126,6 +125,13 @@ class ConfidenceBased:
         total = made.sum(axis=1, keepdims=True)
         even = np.full_like(made, 1 / made.shape[1])
         return np.asarray(np.divide(made, total, out=even, where=total > 0))
+
+    def beyond(self, scores: Floats) -> float:
+        """The share of rows with a score that no row held out comes up to."""
+        held = _columns(self.held.scores) if self.held.scores is not None else _columns(scores)
+        mine = _columns(scores)
+        outside = (mine < held.min(axis=0)) | (mine > held.max(axis=0))
+        return float(outside.any(axis=1).mean())
 
     def estimate(
         self, predictions: Array, scores: Floats, names: Iterable[str], *, seed: int = 0

@@ -68,6 +68,7 @@ class LossModel:
         self.held = held
         chosen = np.arange(0, held.rows, -(-held.rows // MOST))
         self._sample = held.take(chosen)
+        self.features = tuple(features.columns)
         self._table = _Table(features.iloc[chosen])
         self._inputs = self._table(features.iloc[chosen], self._sample.predictions)
         self._learned: dict[type[Any], _Learned] = {}
@@ -145,7 +146,7 @@ class _Learned:
 
 
 def _one_thread() -> AbstractContextManager[object]:
-    """While it is held, trees take one thread: on so few rows threads wait longer than they work."""
+    """While it is held, trees take one thread: with few rows more of them mostly wait."""
     from threadpoolctl import threadpool_limits
 
     limit: AbstractContextManager[object] = threadpool_limits(limits=1)

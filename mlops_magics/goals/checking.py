@@ -42,7 +42,7 @@ def build(tree: Tree[Token], line: str, number: int) -> Goal:
     head, spread, comparator, bound, *clauses = cast("list[Any]", tree.children)
     metric = _metric(head.children[0])
     column, params = _arguments(metric, head)
-    metric = metric.of(column)
+    metric = metric.about(column)
     limit, unit, reference = _bound(metric, bound)
     by, level, under = _clauses(metric, clauses)
     _check_spread(metric, spread, by, under)
@@ -227,7 +227,7 @@ def _by(metric: metrics.Metric, keyword: Token, value: Token) -> str:
 
 def _level(metric: metrics.Metric, keyword: Token, value: Token) -> float:
     if metric.needs == "measurement" or not metric.has_interval:
-        why = "has no interval" if not metric.has_interval else "is judged on its value"
+        why = "is judged on its value" if metric.name == "estimated" else "has no interval"
         raise Unreadable(_column(keyword), f"{metric.name} {why}: leave out with.")
     level = float(value) / 100
     if not 0.5 < level < 1:

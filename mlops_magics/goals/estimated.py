@@ -28,7 +28,7 @@ class Estimated(Measurement):
     takes_column = True
     has_reference = False
 
-    def of(self, column: str | None) -> metrics.Metric:
+    def about(self, column: str | None) -> metrics.Metric:
         """See `Metric`; in the unit of the metric that is estimated."""
         inner = metrics.find(str(column))
         made = Estimated()

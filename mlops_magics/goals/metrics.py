@@ -131,7 +131,7 @@ class Metric(ABC):
         """What to write where it takes a column and has none."""
         return f"{self.name} is of a column: {self.name}(Income), or {self.name}(*) for every one."
 
-    def of(self, column: str | None) -> Metric:
+    def about(self, column: str | None) -> Metric:
         """The metric as it is of that column, which may have a unit of its own."""
         return self
 
