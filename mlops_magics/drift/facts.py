@@ -88,8 +88,8 @@ def of_features(
 
 def _why_no_other(performance: Mapping[str, Any]) -> str:
     """Why a metric that is not among the facts is not."""
-    guessed = next(iter((performance.get("estimated") or {}).get("metrics") or ()), "")
-    hint = f"; estimated({guessed}) would ask for an estimate" if guessed else ""
+    guessed = (performance.get("estimated") or {}).get("metrics")
+    hint = "; estimated(METRIC) asks for the estimate of a metric" if guessed else ""
     if performance.get("metrics"):
         return f"only {', '.join(performance['metrics'])} were measured{hint}"
     why = performance.get("reason") or "no labels were given (--labels DATA --on KEY)"

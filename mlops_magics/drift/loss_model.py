@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlops_magics.drift.estimation import LEVEL, Estimate, Estimates
+from mlops_magics.drift.estimation import QUANTILE, Estimate, Estimates
 from mlops_magics.evidence import columns
 from mlops_magics.goals import metrics, regression
 from mlops_magics.goals.samples import Array, Sample, Undefined
@@ -139,7 +139,7 @@ class _Learned:
         value = float(said.mean())
         rows = (said.var() + float(np.mean(said**2)) * self._noise) / len(said)
         spread = float(np.sqrt(rows + value**2 * self._doubt))
-        reach = _quantile() * spread
+        reach = QUANTILE * spread
         return Estimate(
             value=value, interval=(max(value - reach, 0.0), value + reach), spread=spread
         )
@@ -151,12 +151,6 @@ def _one_thread() -> AbstractContextManager[object]:
 
     limit: AbstractContextManager[object] = threadpool_limits(limits=1)
     return limit
-
-
-def _quantile() -> float:
-    from scipy.stats import norm
-
-    return float(norm.ppf((1 + LEVEL) / 2))
 
 
 def _root(squared: Estimate) -> Estimate:

@@ -16,7 +16,7 @@ from mlops_magics.verbs.evaluation import Asked
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlops_magics.drift.estimation import ConfidenceBased, Estimates
+    from mlops_magics.drift.estimation import ConfidenceBased, Estimate, Estimates
     from mlops_magics.drift.loss_model import LossModel
     from mlops_magics.goals.goal import Goal
     from mlops_magics.goals.samples import Sample
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 #: Rows that are looked at, evenly spread over more; doubt comes from the held-out rows by then.
 MOST = 20_000
-#: A measured figure so many standard deviations off its estimate is no accident.
-FAR = 3.0
+#: A measured figure so many spreads outside the interval of its estimate, about three off the
+#: estimate, is no accident.
+FAR = 1.0
 #: A share of rows with scores beyond all those held out that is worth a word.
 BEYOND = 0.05
 
@@ -215,7 +216,7 @@ class Rows:
                     "estimated": found[name].value,
                     "interval": list(found[name].interval),
                     "difference": real[name] - found[name].value,
-                    "far": abs(real[name] - found[name].value) > FAR * found[name].spread,
+                    "far": _is_far(real[name], found[name]),
                 }
                 for name in found
                 if name in real
@@ -267,6 +268,12 @@ def _measured(sample: Sample, names: Iterable[str]) -> dict[str, float]:
         with contextlib.suppress(Undefined):
             found[name] = goals.metrics.find(name).value(sample)
     return found
+
+
+def _is_far(measured: float, estimate: Estimate) -> bool:
+    low, high = estimate.interval
+    reach = FAR * estimate.spread
+    return not low - reach <= measured <= high + reach
 
 
 def _far(labelled: Mapping[str, Any]) -> list[str]:

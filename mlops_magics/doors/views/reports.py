@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from mlops_magics.doors.views import promotions, verdicts
+from mlops_magics.doors.views import estimates, promotions, verdicts
 from mlops_magics.doors.views.card import (
     Bars,
     Card,
@@ -52,8 +52,9 @@ def monitoring(record: Monitoring) -> Card:
     service = Table(
         ("service", "value"), [(k.replace("_", " "), v) for k, v in _flat(record.service)]
     )
+    measured = {k: v for k, v in record.performance.items() if k != "estimated"}
     performance = Table(
-        ("performance", "value"), [(k.replace("_", " "), v) for k, v in _flat(record.performance)]
+        ("performance", "value"), [(k.replace("_", " "), v) for k, v in _flat(measured)]
     )
     facts = {
         "rows": f"{show(record.rows)} now, {show(record.reference_rows)} in training",
@@ -61,7 +62,8 @@ def monitoring(record: Monitoring) -> Card:
         **({"from": moment(record.since)} if record.since else {}),
         **({"until": moment(record.until)} if record.until else {}),
     }
-    tables = (verdicts.goals(record.goals, "Thresholds"), features, service, performance)
+    guessed = estimates.tables(record.performance)
+    tables = (verdicts.goals(record.goals, "Thresholds"), features, service, performance, *guessed)
     status = Status("well", "good") if record.passed else Status("over threshold", "bad")
     return Card(
         "Monitoring",
@@ -70,8 +72,9 @@ def monitoring(record: Monitoring) -> Card:
         lead,
         facts,
         tables,
-        [*record.quality, *record.warnings],
+        [*record.quality, *record.warnings, *estimates.warnings(record.performance)],
         f"run {record.run_id}" if record.run_id else "",
+        words=estimates.words(record.performance),
     )
 
 
