@@ -33,7 +33,7 @@ ASSUMPTION = (
     "outcome (concept drift) does not show in it."
 )
 #: How often truth is drawn for an interval; for so many of them the calibration is fitted anew.
-RESAMPLES, REFITS = 200, 50
+RESAMPLES, REFITS = 100, 50
 #: How many spreads an interval of 95 % reaches to either side.
 QUANTILE = 1.96
 #: Rows of each class that are needed to calibrate.
@@ -149,7 +149,8 @@ class ConfidenceBased:
         A calibration flatters the rows it was fitted on, by about the number of its steps over
         that of the rows, m^(1/3) / m. What the draws have more than the calibrated estimate is
         that for m / 2 rows. The interval reaches from 1.96 spreads below to 1.96 above the
-        estimate and what it is without that part.
+        estimate and what it is without that part. Of more than two classes it leaves out that
+        each is calibrated alone, which need not calibrate them together.
 
         Parameters
         ----------

@@ -35,6 +35,8 @@ ASSUMPTION = (
 )
 #: Rows that are needed to learn from, and beyond which a loss model learns nothing new.
 FEWEST, MOST = 50, 20_000
+#: Values of a column that are needed for it to say anything.
+FEWEST_VALUES = 20
 #: Parts of the held-out rows; what is said of each was learned from the others.
 FOLDS = 3
 #: The smallest loss that counts as one, as a share of the mean loss.
@@ -70,7 +72,9 @@ class LossModel:
         self._sample = held.take(chosen)
         self.features = tuple(features.columns)
         self._table = _Table(features.iloc[chosen])
-        self._inputs = self._table(features.iloc[chosen], self._sample.predictions)
+        inputs = self._table(features.iloc[chosen], self._sample.predictions)
+        self._useful = np.isfinite(inputs).sum(axis=0) >= FEWEST_VALUES
+        self._inputs = inputs[:, self._useful]
         self._learned: dict[type[Any], _Learned] = {}
 
     def estimate(
@@ -93,7 +97,7 @@ class LossModel:
             Metrics.
         """
         found = Estimates()
-        inputs = self._table(features, np.asarray(predictions, dtype=float))
+        inputs = self._table(features, np.asarray(predictions, dtype=float))[:, self._useful]
         said: dict[type[Any], Estimate] = {}
         for name in dict.fromkeys(names):
             metric = metrics.find(name)
@@ -126,9 +130,11 @@ class _Learned:
         with _one_thread():
             said = self._positive(cross_val_predict(_trees(), inputs, loss, cv=parts))
             self._trees = _trees().fit(inputs, loss)
-        share = loss.sum() / said.sum() if said.sum() > 0 else 1.0
-        self._noise = float(np.var(loss / said)) if self._floor > 0 else 0.0
-        self._doubt = float(((loss - share * said) ** 2).sum() / max(said.sum(), 1e-300) ** 2)
+        self._noise = self._doubt = 0.0
+        if self._floor > 0:  # without any loss there is no doubt about it either
+            share = loss.sum() / said.sum()
+            self._noise = float(np.var(loss / said))
+            self._doubt = float(((loss - share * said) ** 2).sum() / said.sum() ** 2)
 
     def _positive(self, said: Floats) -> Floats:
         return np.maximum(said, self._floor)
