@@ -167,9 +167,8 @@ class ConfidenceBased:
         if problem:
             found.undefined = dict.fromkeys(names, problem)
             return found
-        spread = _spread(rows, self.classes)
         weights = self.probabilities(scores)
-        bound = self._bind(spread, weights, names, found.undefined)
+        bound = self._bind(_by_class(rows, self.classes), weights, names, found.undefined)
         each = {name: statistic(weights.reshape(1, -1))[0] for name, statistic in bound.items()}
         for name in [name for name, value in each.items() if not np.isfinite(value)]:
             found.undefined[name] = "it has no value on the classes that are expected"
@@ -193,7 +192,7 @@ class ConfidenceBased:
         return found
 
     def _bind(
-        self, spread: Sample, weights: Floats, names: Iterable[str], undefined: dict[str, str]
+        self, rows: Sample, weights: Floats, names: Iterable[str], undefined: dict[str, str]
     ) -> dict[str, metrics.Statistic]:
         """The metrics as functions of weights; those that can't be estimated become reasons."""
         expected = weights.sum(axis=0)
@@ -208,7 +207,7 @@ class ConfidenceBased:
                     raise Undefined(
                         f"less than one row of the class {shown(self.classes[rarest])} is expected"
                     )
-                bound[name] = metric.statistic(spread)
+                bound[name] = metric.statistic(rows)
             except Undefined as error:
                 undefined[name] = str(error)
         return bound
@@ -248,7 +247,7 @@ def _columns(scores: Floats) -> Floats:
     return scores.reshape(len(scores), -1)
 
 
-def _spread(rows: Sample, classes: Array) -> Sample:
+def _by_class(rows: Sample, classes: Array) -> Sample:
     """Each row once for each class that it may be of, a row's own side by side."""
     times = len(classes)
     return replace(

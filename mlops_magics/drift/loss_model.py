@@ -199,8 +199,10 @@ class _Table:
         if name in self._words:
             known = self._words[name]
             # What is new has no place: to the trees it is missing.
-            return values.astype(str).map(known).to_numpy(dtype=float)
+            places: Floats = np.asarray(values.astype(str).map(known), dtype=float)
+            return places
         if columns.type_of(values) == "datetime":
-            return columns.times(values).astype("int64").to_numpy(dtype=float)
-        numbers: Floats = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float)
+            times = columns.times(values)
+            values = times.astype("int64").where(times.notna())
+        numbers: Floats = np.asarray(pd.to_numeric(values, errors="coerce"), dtype=float)
         return np.where(np.isfinite(numbers), numbers, np.nan)

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mlops_magics import drift, goals
-from mlops_magics.goals.samples import Undefined
 from mlops_magics.records import Dataset
 from mlops_magics.verbs import evaluation, held_rows, observing, performance
 from mlops_magics.verbs.evaluation import Asked
@@ -79,10 +78,9 @@ class Estimator:
     def facts(self, frame: pd.DataFrame, predictions: pd.Series | None) -> dict[str, Any]:
         """Estimates for rows, or the reason why there are none; see `beside`."""
         try:
-            rows = Rows(self, frame, predictions)
-            return rows.facts()
-        except Undefined as error:
-            return {"reason": str(error)}
+            return Rows(self, frame, predictions).facts()
+        except ValueError as error:
+            return {"reason": _reason(error)}
 
 
 class Rows:
@@ -99,16 +97,16 @@ class Rows:
     ) -> None:
         asked = estimator.asked
         if asked.task not in _METRICS:
-            raise Undefined(f"{asked.name} neither classifies nor predicts numbers")
+            raise goals.samples.Undefined(f"{asked.name} neither classifies nor predicts numbers")
         if predictions is None:
-            raise Undefined("the model's answers are not known")
+            raise goals.samples.Undefined("the model's answers are not known")
         if len(frame) < drift.quality.FEWEST_ROWS:
             count = "1 row is" if len(frame) == 1 else f"{len(frame)} rows are"
             fewest = drift.quality.FEWEST_ROWS
-            raise Undefined(f"{count} too few to estimate from ({fewest} are needed)")
+            raise goals.samples.Undefined(f"{count} too few to estimate from ({fewest} are needed)")
         absent = [str(c) for c in asked.columns or () if c not in frame.columns]
         if absent:
-            raise Undefined(f"{', '.join(absent)} was not kept")
+            raise goals.samples.Undefined(f"{', '.join(absent)} was not kept")
         self.estimator = estimator
         self.of = len(frame)
         step = -(-len(frame) // MOST)
@@ -124,7 +122,7 @@ class Rows:
         if isinstance(fitted, drift.estimation.ConfidenceBased):
             self.scores = self._scores(fitted.held)
         elif lost := [str(c) for c in fitted.features if c not in self.inputs.columns]:
-            raise Undefined(f"{', '.join(lost)} was not kept")
+            raise goals.samples.Undefined(f"{', '.join(lost)} was not kept")
 
     def _scores(self, held: Sample) -> Any:
         import numpy as np
@@ -134,7 +132,7 @@ class Rows:
         scores = performance.scores_of(asked, self.inputs, self.said, notes)
         if scores is None:
             told = "".join(notes) or f"{asked.name} gives no probabilities"
-            raise Undefined(told.rstrip("."))
+            raise goals.samples.Undefined(told.rstrip("."))
         made = goals.samples.sample(
             "classification", self.said, self.said, scores, asked.classes, held.positive
         )
@@ -153,7 +151,9 @@ class Rows:
         fitted = self.estimator.fitted
         found = self.estimate(self.estimator.names)
         if not found:
-            raise Undefined(next(iter(found.undefined.values()), "there is nothing to estimate"))
+            raise goals.samples.Undefined(
+                next(iter(found.undefined.values()), "there is nothing to estimate")
+            )
         before = _measured(held.sample, found)
         how = (
             drift.estimation
@@ -247,8 +247,8 @@ def beside(
     try:
         rows = Rows(estimator, seen.frame, seen.predictions)
         facts = rows.facts()
-    except Undefined as error:
-        return {"reason": str(error)}
+    except ValueError as error:
+        return {"reason": _reason(error)}
     labelled = rows.beside(measured, facts["metrics"])
     if labelled:
         facts["labelled"] = labelled
@@ -261,11 +261,18 @@ def wanted(asked_for: Iterable[Goal]) -> list[str]:
     return [str(goal.column) for goal in asked_for if goal.metric == "estimated"]
 
 
+def _reason(error: ValueError) -> str:
+    """Why there is no estimate; values that are no numbers are no failure of the program."""
+    if isinstance(error, goals.samples.Undefined):
+        return str(error)
+    return f"nothing could be estimated: {evaluation.first_line(error)}"
+
+
 def _measured(sample: Sample, names: Iterable[str]) -> dict[str, float]:
     """The metrics that have a value on rows whose truth is known."""
     found = {}
     for name in names:
-        with contextlib.suppress(Undefined):
+        with contextlib.suppress(goals.samples.Undefined):
             found[name] = goals.metrics.find(name).value(sample)
     return found
 

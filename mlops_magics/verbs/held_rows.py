@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_magics import evidence, goals, store
 from mlops_magics.errors import MlopsError
-from mlops_magics.goals.samples import Undefined
 from mlops_magics.records import Dataset
 from mlops_magics.verbs import evaluation, performance, verdict_keeping
 from mlops_magics.verbs.evaluation import Asked
@@ -85,29 +84,35 @@ def _judged(version: Version, asked: Asked, training: Dataset | None) -> Held | 
 
 def _test_rows(asked: Asked, training: Dataset | None) -> Held:
     if training is None:
-        raise Undefined(
+        raise goals.samples.Undefined(
             f"{asked.name} was trained on data that `prepare` has not recorded, so no rows whose "
             "truth is known were held out"
         )
     if not training.target:
-        raise Undefined(f"the dataset {training.name!r} has no target")
+        raise goals.samples.Undefined(f"the dataset {training.name!r} has no target")
     target = training.target
     if not training.split.get("test_rows"):
-        raise Undefined(f"of the dataset {training.name!r} no rows were held out for testing")
+        raise goals.samples.Undefined(
+            f"of the dataset {training.name!r} no rows were held out for testing"
+        )
     try:
         frame = store.datasets.frames(training)[1]
     except MlopsError as error:
-        raise Undefined(f"the rows held out can't be had: {error.message.rstrip('.')}") from error
+        raise goals.samples.Undefined(
+            f"the rows held out can't be had: {error.message.rstrip('.')}"
+        ) from error
     frame = frame[frame[target].notna()]
     frame = frame.iloc[:: max(-(-len(frame) // MOST), 1)]
     numeric = evidence.columns.type_of(frame[target]) in ("integer", "number")
     if asked.task == "regression" and not numeric:
-        raise Undefined(f"{asked.name} predicts numbers, and the target {target!r} holds none")
+        raise goals.samples.Undefined(
+            f"{asked.name} predicts numbers, and the target {target!r} holds none"
+        )
     try:
         inputs = evaluation.inputs(asked, frame, target)
         said, scores = asked.answers(inputs)
     except Exception as error:  # the user's model; a column that it needs may not be recorded
-        raise Undefined(
+        raise goals.samples.Undefined(
             f"{asked.name} can't answer the rows held out ({type(error).__name__}: "
             f"{evaluation.first_line(error)})"
         ) from error
