@@ -105,7 +105,9 @@ class Monitoring(Record):
         Requests, errors, latency percentiles in ms; ``refused``, the requests whose input was not
         taken by reason, and all of it ``over_time``.
     performance : mapping
-        Measured metrics where labels were given.
+        Measured ``metrics`` where labels were given; and as ``estimated``, where some are not
+        known, those that are expected (``metrics``: name → ``value`` and ``interval``), with the
+        ``method`` and the ``assumption`` that they rest on, or the ``reason`` why there are none.
     quality : tuple of str
         Data-quality findings, one sentence each.
     multivariate : mapping

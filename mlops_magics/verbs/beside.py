@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics import drift, evidence, goals, store
 from mlops_magics.errors import MlopsError, UnknownName, WrongUsage
 from mlops_magics.records import Dataset, Monitoring
-from mlops_magics.verbs import closely, evaluation, large, performance, validating
+from mlops_magics.verbs import closely, estimating, evaluation, large, performance, validating
 from mlops_magics.verbs.closely import Trained, Ways
 from mlops_magics.verbs.evaluation import Asked
 from mlops_magics.verbs.observing import Observed
@@ -91,11 +91,14 @@ class Look:
         quality = drift.quality.find(profile, came, masked) if profile else []
         performed = performance.measure(seen, self.asked, self.training, labels, on)
         self.warnings += [*closer.notes, *performed.notes]
+        measured = dict(performed.facts)
+        if estimated := estimating.beside(self._estimator(asked_for), seen, performed, asked_for):
+            measured["estimated"] = estimated
         subject = drift.facts.subject(
             name=self.version.ref,
             features=features,
             service=seen.service,
-            performance=performed.facts,
+            performance=measured,
             rows=seen.rows,
             multivariate=closer.multivariate,
         )
@@ -111,7 +114,7 @@ class Look:
             passed=all(r.passed for r in results) if asked_for else not drifted,
             features=tuple(features),
             service=seen.service,
-            performance=performed.facts,
+            performance=measured,
             quality=tuple(quality),
             goals=results,
             multivariate=closer.multivariate,
@@ -123,6 +126,12 @@ class Look:
             reference_rows=int(self.training.split.get("train_rows", 0)) if self.training else 0,
             warnings=(*seen.warnings, *self.warnings),
         )
+
+    def _estimator(self, asked_for: Sequence[Goal]) -> estimating.Estimator | None:
+        if self.asked is None:
+            return None
+        names = estimating.wanted(asked_for)
+        return estimating.Estimator(self.version, self.asked, self.training, names)
 
     def _rows(self, seen: Observed) -> tuple[pd.DataFrame, pd.DataFrame] | None:
         """Training's and those that came, for exact figures."""
@@ -177,7 +186,7 @@ class Look:
         """Refuse thresholds about columns that neither training nor the data knows."""
         known = {*map(str, seen.frame.columns), *(self.training.profile if self.training else ())}
         for goal in asked_for:
-            for column in (goal.by, goal.column):
+            for column in (goal.by, goal.column if goal.metric != "estimated" else None):
                 if column not in (None, "*") and column not in known:
                     hint = f"(In the goal {goal.text!r}.)"
                     raise UnknownName("column", str(column), known - {"request_id"}, hint)

@@ -48,7 +48,8 @@ def monitor(
     """Compare what comes to a model with what it was trained on.
 
     Drift of each feature and of the predictions, data quality, latency and errors of the service
-    and, once labels are given, the measured performance.
+    and, once labels are given, the measured performance. While labels are wanting, performance is
+    estimated from rows that were held out: it does not see a change in what the inputs mean.
 
     Parameters
     ----------
@@ -66,7 +67,8 @@ def monitor(
     thresholds : str, optional
         What must hold, one goal a line, or a file of them: ``drift(Income) <= 0.2``,
         ``p95_latency <= 20 ms``, ``error_rate <= 1%``, ``missing(Income) <= 10%``,
-        ``roc_auc >= 0.75``. Without any, no feature may have drifted.
+        ``roc_auc >= 0.75`` with labels, ``estimated(roc_auc) >= 0.75`` without.
+        Where no threshold is given, no feature may have drifted.
     exact : bool
         Compare with the rows of training themselves, as scipy does, and not with their profile.
     window : str, optional
@@ -173,6 +175,8 @@ def _keep(current: Step, version: Version, record: Monitoring, thresholds: str) 
     }
     figures |= {"rows": record.rows, "drifted": len(drifted)}
     figures |= dict(record.performance.get("metrics", {}))
+    estimated = record.performance.get("estimated", {}).get("metrics", {})
+    figures |= {f"estimated/{name}": found["value"] for name, found in estimated.items()}
     figures |= {f"latency_ms/{k}": v for k, v in record.service.get("latency_ms", {}).items()}
     if record.multivariate.get("auc") is not None:
         figures["multivariate_drift"] = record.multivariate["auc"]

@@ -148,7 +148,9 @@ def test_traffic_like_the_training_data_is_well(unseen: pd.DataFrame, send: Send
         "refused": {"400 The column 'Age' is missing.": 1},
     }
     assert record.quality == ()
-    assert record.performance == {}
+    # Nothing is measured without labels; what is estimated of captured rows says so.
+    assert set(record.performance) == {"estimated"}
+    assert record.performance["estimated"]["rows"] == len(unseen)
     assert all(f["histogram"]["current"] for f in record.features)
 
 
@@ -159,6 +161,8 @@ def test_a_shift_is_found_and_the_run_tells(unseen: pd.DataFrame, send: Send) ->
     assert not record.passed
     assert record.exit_code == 3
     assert drifted(record) == {"Price"}
+    # The answers are those to other inputs than were captured, so to ask again tells nothing.
+    assert "another version answered then" in record.performance["estimated"]["reason"]
     run = store.runs.get(record.run_id)
     assert run.data.tags["mlops.verb"] == "monitor"
     assert run.data.tags["mlops.deployment"] == "credit"

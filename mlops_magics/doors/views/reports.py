@@ -7,6 +7,7 @@ from typing import Any
 
 from mlops_magics.doors.views import (
     drifting,
+    estimates,
     feature_drift,
     promotions,
     service_figures,
@@ -38,8 +39,9 @@ def monitoring(record: Monitoring) -> Card:
         if drifted
         else f"no drift in {len(record.features)} features"
     )
+    measured = {k: v for k, v in record.performance.items() if k != "estimated"}
     performance = Table(
-        ("performance", "value"), [(k.replace("_", " "), v) for k, v in _flat(record.performance)]
+        ("performance", "value"), [(k.replace("_", " "), v) for k, v in _flat(measured)]
     )
     facts = {
         "rows": f"{show(record.rows)} now, {show(record.reference_rows)} in training",
@@ -54,6 +56,7 @@ def monitoring(record: Monitoring) -> Card:
         *drifting.tables(record),
         *service_figures.tables(record.service),
         performance,
+        *estimates.tables(record.performance),
         _alerts(record),
     )
     status = Status("well", "good") if record.passed else Status("over threshold", "bad")
@@ -64,10 +67,10 @@ def monitoring(record: Monitoring) -> Card:
         lead,
         facts,
         tables,
-        [*record.quality, *record.warnings],
+        [*record.quality, *record.warnings, *estimates.warnings(record.performance)],
         f"run {record.run_id}" if record.run_id else "",
         below=[*drifting.below(record), *feature_drift.others(record.features)],
-        words=drifting.words(record),
+        words=[*drifting.words(record), *estimates.words(record.performance)],
     )
 
 
