@@ -115,7 +115,7 @@ class Monitoring(Record):
         ``drivers``, ``reason``.
     windows : tuple of mapping
         Where cut by time, the oldest first: ``begin``, ``end``, ``rows``, ``drift`` by feature,
-        ``drifted``.
+        ``drifted``; and ``estimated``, where performance is: metric → ``value``, ``interval``.
     changes : tuple of mapping
         When a feature changed: ``feature``, ``at``, ``before``, ``after``, ``p``, ``reason``.
     segments : tuple of mapping

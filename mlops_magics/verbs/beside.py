@@ -92,7 +92,11 @@ class Look:
         performed = performance.measure(seen, self.asked, self.training, labels, on)
         self.warnings += [*closer.notes, *performed.notes]
         measured = dict(performed.facts)
-        if estimated := estimating.beside(self._estimator(asked_for), seen, performed, asked_for):
+        estimator = self._estimator(asked_for)
+        windows = closer.windows
+        if estimated := estimating.beside(estimator, seen, performed, asked_for, closer.placed):
+            over_time = estimated.pop("over_time", [{}] * len(windows))
+            windows = tuple({**w, "estimated": e} for w, e in zip(windows, over_time, strict=True))
             measured["estimated"] = estimated
         subject = drift.facts.subject(
             name=self.version.ref,
@@ -118,7 +122,7 @@ class Look:
             quality=tuple(quality),
             goals=results,
             multivariate=closer.multivariate,
-            windows=closer.windows,
+            windows=windows,
             changes=closer.changes,
             segments=closer.segments,
             model=self.version.ref,

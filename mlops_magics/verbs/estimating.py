@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mlops_magics import drift, goals
 from mlops_magics.records import Dataset
-from mlops_magics.verbs import evaluation, held_rows, observing, performance
+from mlops_magics.verbs import evaluation, held_rows, observing, over_time, performance
 from mlops_magics.verbs.evaluation import Asked
 
 if TYPE_CHECKING:
@@ -109,14 +108,14 @@ class Rows:
             raise goals.samples.Undefined(f"{', '.join(absent)} was not kept")
         self.estimator = estimator
         self.of = len(frame)
-        step = -(-len(frame) // MOST)
-        chosen = frame.iloc[::step]
+        self.step = -(-len(frame) // MOST)
+        chosen = frame.iloc[:: self.step]
         self.index = chosen.index
         training = estimator.training
         target = str(training.target or "") if training else ""
         features = chosen.drop(columns=list(observing.KEYS), errors="ignore")
         self.inputs = evaluation.inputs(asked, features, target)
-        self.said = predictions.iloc[::step].to_numpy()
+        self.said = predictions.iloc[:: self.step].to_numpy()
         self.scores: Any = None
         fitted = estimator.fitted  # before the model is asked: there may be nothing to fit on
         if isinstance(fitted, drift.estimation.ConfidenceBased):
@@ -154,12 +153,8 @@ class Rows:
             raise goals.samples.Undefined(
                 next(iter(found.undefined.values()), "there is nothing to estimate")
             )
-        before = _measured(held.sample, found)
-        how = (
-            drift.estimation
-            if isinstance(fitted, drift.estimation.ConfidenceBased)
-            else drift.loss_model
-        )
+        before = performance.values(held.sample, found)
+        how = drift.loss_model if self.scores is None else drift.estimation
         facts: dict[str, Any] = {
             "metrics": {
                 name: {"value": e.value, "interval": list(e.interval), "spread": e.spread}
@@ -207,7 +202,7 @@ class Rows:
             return {}
         theirs = rows.index.get_indexer(self.index[mine])
         found = self.estimate(names, mine)
-        real = _measured(sample.take(theirs), found)
+        real = performance.values(sample.take(theirs), found)
         return {
             "rows": len(mine),
             "metrics": {
@@ -225,9 +220,18 @@ class Rows:
 
 
 def beside(
-    estimator: Estimator | None, seen: Observed, measured: Performance, asked_for: Iterable[Goal]
+    estimator: Estimator | None,
+    seen: Observed,
+    measured: Performance,
+    asked_for: Iterable[Goal],
+    placed: Any = None,
 ) -> dict[str, Any]:
     """What is estimated of all rows, while some have no label; empty where all have one.
+
+    Parameters
+    ----------
+    placed : array of int, optional
+        The number of the window in which each row lies.
 
     Returns
     -------
@@ -237,10 +241,10 @@ def beside(
         ``reference`` (name → measured value), ``reference_rows`` and ``reference_source``,
         ``calibrated``, ``not_estimated`` (name → reason), ``warnings``; and where some labels are
         known, ``labelled``: ``rows`` and for each metric what was ``measured`` and ``estimated``
-        of the same rows, their ``difference``, and whether it is ``far``.
+        of the same rows, their ``difference``, and whether it is ``far``; with `placed`
+        ``over_time``, as `over_time.estimate` gives it.
     """
-    wanted = any(goal.metric == "estimated" for goal in asked_for)
-    if not len(seen.frame) or (measured.facts.get("coverage") == 1.0 and not wanted):
+    if not len(seen.frame) or (measured.facts.get("coverage") == 1.0 and not wanted(asked_for)):
         return {}
     if estimator is None:
         return {"reason": "the model can't be asked"}
@@ -253,6 +257,9 @@ def beside(
     if labelled:
         facts["labelled"] = labelled
         facts["warnings"] += _far(labelled)
+    if placed is not None:
+        names = wanted(asked_for)
+        facts["over_time"] = over_time.estimate(rows, placed, facts["metrics"], names)
     return facts
 
 
@@ -266,15 +273,6 @@ def _reason(error: ValueError) -> str:
     if isinstance(error, goals.samples.Undefined):
         return str(error)
     return f"nothing could be estimated: {evaluation.first_line(error)}"
-
-
-def _measured(sample: Sample, names: Iterable[str]) -> dict[str, float]:
-    """The metrics that have a value on rows whose truth is known."""
-    found = {}
-    for name in names:
-        with contextlib.suppress(goals.samples.Undefined):
-            found[name] = goals.metrics.find(name).value(sample)
-    return found
 
 
 def _is_far(measured: float, estimate: Estimate) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -110,6 +111,15 @@ def _measure(
     positive = training.positive if training else None
     what = (cast(Any, asked.task), y, said, scores, asked.classes, positive)
     return goals.samples.sample(*what), goals.metrics.measure(*what)
+
+
+def values(sample: Sample, names: Iterable[str]) -> dict[str, float]:
+    """The metrics that have a value on rows whose truth is known."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(goals.samples.Undefined):
+            found[name] = goals.metrics.find(name).value(sample)
+    return found
 
 
 def as_classes(values: Any, known: Any) -> Any:

@@ -173,7 +173,9 @@ def test_monitor(credit: pd.DataFrame, project: Path) -> None:
     assert model is not None
     validate("credit", goals="roc_auc >= 0.7")
     later = project / "later.csv"
-    moved = {"Income": bound["X_test"]["Income"] * 3, "Status": bound["y_test"]}
+    some = bound["y_test"].where(rng.random(len(bound["y_test"])) < 0.5)
+    when = pd.Timestamp("2026-06-01") + pd.to_timedelta(np.arange(len(some)) * 11, unit="min")
+    moved = {"Income": bound["X_test"]["Income"] * 3, "Status": some, "asked": when.astype(str)}
     bound["X_test"].assign(**moved).to_csv(later, index=False)
     done = execute(
         "monitor",
@@ -181,6 +183,10 @@ def test_monitor(credit: pd.DataFrame, project: Path) -> None:
             "name": "credit",
             "data": str(later),
             "thresholds": "drift(Income) <= 0.2\nmissing(Income) <= 50%",
+            "window": "1d",
+            "time": "asked",
+            "by": "Home",
+            "multivariate": True,
         },
         html=True,
     )
@@ -194,8 +200,11 @@ def test_monitor(credit: pd.DataFrame, project: Path) -> None:
     assert "Income" in step["drifted"]
     assert done.html is not None
     page = Path(done.html).read_text()
-    heads = ("Monitoring failed", "over threshold", "most drifted of 101 features", "The other 89")
-    heads += ("Distributions", "Missing values", "Predictions", "The service", "Measured on")
+    heads = ("Monitoring failed", "over threshold", "Estimated, not measured", "(CBPE)")
+    heads += ("most drifted of 101 features", "The other 89")
+    heads += ("Distributions", "All columns together", "Over time", "Drift over time")
+    heads += ("Estimated performance over time", "By segment", "Missing values", "Predictions")
+    heads += ("The service", "Measured on", "Estimated, with 95 % intervals")
     places = [page.find(head) for head in heads]
     assert -1 not in places, dict(zip(heads, places, strict=True))
     assert places == sorted(places)

@@ -187,6 +187,73 @@ def test_whoever_watches_is_shown_each_record(caplog: pytest.LogCaptureFixture) 
     assert "credit" not in caplog.text
 
 
+def test_a_watch_looks_in_all_ways_and_tells_what_they_find(
+    usual: pd.DataFrame,
+    hooks: Hooks,  # noqa: F811
+) -> None:
+    when = pd.Timestamp("2026-06-01") + pd.to_timedelta(usual.index * 11, unit="min")
+    late = when >= "2026-06-07"
+    rows = usual.assign(asked=when, Price=usual["Price"].mask(late, usual["Price"] * 2))
+    looks: list[Monitoring] = []
+
+    def see(record: Monitoring) -> None:
+        looks.append(record)
+        if len(looks) == 2:
+            raise KeyboardInterrupt
+
+    token = repeating.shown.set(see)
+    try:
+        last = mlops.monitor(
+            "credit",
+            data=rows,
+            window="1d",
+            time="asked",
+            by="Age",
+            multivariate=True,
+            exact=True,
+            alert=[hooks.url],
+            watch=True,
+            every="0.01s",
+        )
+    finally:
+        repeating.shown.reset(token)
+    assert last is looks[1]
+    for record in looks:
+        assert (len(record.windows), len(record.segments)) == (7, 4)
+        assert record.windows[-1]["drifted"] == ["Price"]
+        assert record.windows[-1]["estimated"]
+        assert record.multivariate["auc"] is not None
+    # Of all rows the price has hardly moved, and told it is by the name that it has if it does.
+    assert "Price" not in [f["name"] for f in last.features if f["drifted"]]
+    assert [len(record.alerts) for record in looks] == [1, 0]
+    assert last.broken_since == looks[0].broken_since
+    (body,) = map(json.loads, hooks.bodies)
+    assert "drift(Price)" in body["alert"]["title"]
+    assert "In the newest window, 2026-06-07" in body["alert"]["text"]
+    assert "changes: Price changed on 2026-06-07" in body["alert"]["text"]
+
+
+def test_what_is_looked_at_closer_is_named() -> None:
+    window: dict[str, Any] = {"begin": "2026-06-01", "end": "2026-06-02", "reason": ""}
+    window |= {"drift": {"Price": 0.5, "Age": 0.3}, "drifted": ["Price", "Age"]}
+    few = {**window, "reason": "3 rows are too few."}
+    record = Monitoring(
+        deployment="credit",
+        passed=False,
+        features=({"name": "Price", "drifted": True, "drift": 0.4, "reason": "It moved."},),
+        multivariate={"drifted": True, "reason": "The rows are told from those of training."},
+        windows=(window, few),
+        segments=({"segment": "Home = rent", "why": {"Age": "It moved there."}},),
+    )
+    assert messages.broken(record) == {
+        "multivariate_drift": "The rows are told from those of training.",
+        "drift(Price)": "Price: drift 0.4, threshold 0.2. It moved.",
+        "drift(Age)": "Age: drift 0.3, threshold 0.2. In the newest window, 2026-06-01 to "
+        "2026-06-02.",
+        "drift(Age) of Home = rent": "Age: It moved there.",
+    }
+
+
 @pytest.mark.slow
 def test_a_real_command_that_is_terminated(usual: pd.DataFrame, project: Path) -> None:
     usual.assign(Price=usual["Price"] * 2).to_csv("later.csv", index=False)

@@ -108,6 +108,31 @@ def test_concept_drift_is_not_seen_and_labels_contradict(unseen: pd.DataFrame) -
         assert f"{low} to {high}" in flat
 
 
+def test_each_window_has_an_estimate(unseen: pd.DataFrame) -> None:
+    # From the fourth day on those with little seniority come, and the last day has three rows.
+    likely = np.exp(-unseen["Seniority"] / 4)
+    before = unseen.sample(900, replace=True, random_state=0)
+    after = unseen.sample(603, replace=True, weights=likely, random_state=0)
+    rows = pd.concat([before, after], ignore_index=True)
+    day = np.minimum(np.arange(len(rows)) // 300, 5)
+    day[-3:] = 5
+    rows["asked"] = pd.Timestamp("2026-06-01", tz="UTC") + pd.to_timedelta(day, unit="D")
+    record = mlops.monitor("credit", data=rows[[*COLUMNS, "asked"]], window="1d", time="asked")
+    said = [w["estimated"] for w in record.windows]
+    assert [set(each) for each in said] == [{"roc_auc", "accuracy"}] * 5 + [set()]
+    predict = evaluation.of_version(store.versions.resolve("credit/1")).predict
+    for number, each in enumerate(said[:5]):
+        mine = rows[day == number]
+        low, high = each["accuracy"]["interval"]
+        assert low <= accuracy_score(mine["Status"], predict(mine[COLUMNS])) <= high, number
+    accuracy = [each["accuracy"]["value"] for each in said[:5]]
+    assert max(accuracy[3:]) < min(accuracy[:3])
+    assert "over_time" not in record.performance["estimated"]
+    # All labels are known: nothing is estimated of any window.
+    known = mlops.monitor("credit", data=rows, window="1d", time="asked")
+    assert not any(w.get("estimated") for w in known.windows)
+
+
 def test_goals_name_the_estimate(unseen: pd.DataFrame) -> None:
     thresholds = "estimated(roc_auc) >= 0.6\nestimated(accuracy) >= 99%\nroc_auc >= 0.6"
     record = mlops.monitor("credit", data=unseen[COLUMNS], thresholds=thresholds)

@@ -45,8 +45,8 @@ def part(record: Verdict | Monitoring, name: str) -> Part:
     ----------
     name : str
         Of a verdict ``answer``, ``goals``, ``data``, ``models``, ``groups`` or ``curves``; of a
-        monitoring record ``drift``, ``distributions``, ``missing``, ``predictions``, ``service`` or
-        ``performance``.
+        monitoring record ``answer``, ``drift``, ``features``, ``distributions``, ``multivariate``,
+        ``windows``, ``segments``, ``missing``, ``predictions``, ``service`` or ``performance``.
 
     Raises
     ------

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlops_magics.doors.views.card import Status, Table, show
+from mlops_magics.doors.views.card import Axis, Chart, Panel, Ranges, Series, Status, Table, show
+from mlops_magics.records import Monitoring
 
 
 def words(performance: Mapping[str, Any]) -> list[str]:
@@ -59,6 +60,55 @@ def tables(performance: Mapping[str, Any]) -> list[Table]:
             )
         )
     return found
+
+
+def figures(performance: Mapping[str, Any]) -> list[Panel]:
+    """Those that lie between 0 and 1, each with its interval."""
+    estimated = performance.get("estimated") or {}
+    rows = [
+        (_name(name), float(e["value"]), (float(low), float(high)), Status("estimated"))
+        for name, e in (estimated.get("metrics") or {}).items()
+        for low, high in [e["interval"]]
+        if low >= 0 and high <= 1
+    ]
+    title = f"Estimated, with 95 % intervals, of {show(estimated.get('rows'))} rows"
+    return [Panel(title, [Ranges("", Axis("", 0, 1), rows)])] if rows else []
+
+
+def names_over_time(windows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The metrics that were estimated of any window."""
+    return list(dict.fromkeys(name for w in windows for name in w.get("estimated") or ()))
+
+
+def of_window(window: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """What was estimated of one window, with its interval."""
+    found = [(window.get("estimated") or {}).get(name) for name in names]
+    return [f"{show(e['value'])} ({_range(e['interval'])})" if e else "–" for e in found]
+
+
+def over_time(record: Monitoring, places: Sequence[str]) -> list[Panel]:
+    """Each metric as it was estimated of each window, between the ends of its intervals."""
+    before = (record.performance.get("estimated") or {}).get("reference") or {}
+    charts = []
+    for name in names_over_time(record.windows):
+        found = [
+            (float(i), w["estimated"][name])
+            for i, w in enumerate(record.windows)
+            if name in (w.get("estimated") or ())
+        ]
+        low = [(i, float(e["interval"][0])) for i, e in found]
+        high = [(i, float(e["interval"][1])) for i, e in found]
+        series = [
+            Series("estimated", [(i, float(e["value"])) for i, e in found], "both"),
+            Series("95 % interval", [*low, *reversed(high), *low[:1]]),
+        ]
+        known = before.get(name)
+        ends = (-0.5, len(places) - 0.5)
+        guide = [] if known is None else [(end, float(known)) for end in ends]
+        x = Axis("window (UTC)", names=places)
+        charts.append(Chart(_name(name), x, Axis("estimated"), series, guide))
+    title = "Estimated performance over time; dotted: measured on rows held out"
+    return [Panel(title, charts)] if charts else []
 
 
 def warnings(performance: Mapping[str, Any]) -> list[str]:

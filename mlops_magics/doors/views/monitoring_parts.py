@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from mlops_magics.doors.views import feature_drift, service_figures
+from mlops_magics.doors.views import (
+    drifting,
+    estimates,
+    feature_drift,
+    reports,
+    service_figures,
+)
 from mlops_magics.doors.views.card import Axis, Card, Panel, Ranges, Status, Table, percent, show
 from mlops_magics.doors.views.verdict_parts import Part
 from mlops_magics.errors import UnknownName
@@ -22,6 +29,38 @@ def part(record: Monitoring, name: str) -> Part:
     if name not in _PARTS:
         raise UnknownName("part of a monitoring record", name, _PARTS)
     return Part(_PARTS[name](record))
+
+
+def _answer(record: Monitoring) -> Card:
+    whole = reports.monitoring(record)
+    tables = [reports.thresholds(record), reports.alerts(record)]
+    lead = f"{whole.lead[:1].upper()}{whole.lead[1:]}."
+    return replace(whole, lead=lead, tables=tables, below=(), big=True)
+
+
+def _features(record: Monitoring) -> Card:
+    tables = [feature_drift.detailed(record.features)]
+    lead = "" if record.features else "No feature could be compared."
+    return Card("Features", "", None, lead, {}, tables, below=feature_drift.others(record.features))
+
+
+def _multivariate(record: Monitoring) -> Card:
+    lead = str(record.multivariate.get("reason") or "Nobody asked for it.")
+    return Card("All columns together", "", None, lead, below=drifting.together(record))
+
+
+def _windows(record: Monitoring) -> Card:
+    count = len(record.windows)
+    lead = "" if count else "The rows were not cut into windows."
+    lead = lead or ("" if record.changes else "No feature changed from one to the next.")
+    words = [str(change["reason"]) for change in record.changes]
+    title = f"{count} windows" if count > 1 else ""
+    return Card("Over time", title, None, lead, below=drifting.below(record), words=words)
+
+
+def _segments(record: Monitoring) -> Card:
+    lead = "" if record.segments else "Nobody asked for segments."
+    return Card("By segment", "", None, lead, {}, [replace(drifting.segments(record), title="")])
 
 
 def _drift(record: Monitoring) -> Card:
@@ -70,22 +109,31 @@ def _service(record: Monitoring) -> Card:
 
 def _performance(record: Monitoring) -> Card:
     measured = record.performance
-    metrics = [(k, float(v)) for k, v in (measured.get("metrics") or {}).items() if v is not None]
+    known = (measured.get("metrics") or {}).items()
+    metrics = [(k.replace("_", " "), float(v)) for k, v in known if v is not None]
     shares = [
         (name, value, None, Status("", "plain")) for name, value in metrics if 0 <= value <= 1
     ]
     lead = measured.get("reason") or "No labels are known yet, so nothing was measured."
     if metrics:
         coverage = percent(float(measured.get("coverage") or 0))
-        lead = f"Measured on {show(measured.get('rows'))} rows; {coverage} of them have labels."
-    others = Table(("metric", "value"), [m for m in metrics if not 0 <= m[1] <= 1])
-    figures = [Panel("", [Ranges("", Axis("", 0, 1), shares)])] if shares else []
-    return Card("Measured performance", "", None, lead, {}, (others,), below=figures)
+        lead = f"Measured on {show(measured.get('rows'))} rows: {coverage} have a label by now."
+    others = Table(("measured", "value"), [m for m in metrics if not 0 <= m[1] <= 1])
+    figures = [Panel("Measured", [Ranges("", Axis("", 0, 1), shares)])] if shares else []
+    figures += estimates.figures(measured)
+    tables = [others, *estimates.tables(measured)]
+    notes, words = estimates.warnings(measured), estimates.words(measured)
+    return Card("Performance", "", None, lead, {}, tables, notes, below=figures, words=words)
 
 
 _PARTS: dict[str, Callable[[Monitoring], Card]] = {
+    "answer": _answer,
     "drift": _drift,
+    "features": _features,
     "distributions": _distributions,
+    "multivariate": _multivariate,
+    "windows": _windows,
+    "segments": _segments,
     "missing": _missing,
     "predictions": _predictions,
     "service": _service,

@@ -51,13 +51,13 @@ def monitoring(record: Monitoring) -> Card:
         **({"broken since": moment(record.broken_since)} if record.broken_since else {}),
     }
     tables = (
-        verdicts.goals(record.goals, "Thresholds"),
+        thresholds(record),
         feature_drift.detailed(record.features),
         *drifting.tables(record),
         *service_figures.tables(record.service),
         performance,
         *estimates.tables(record.performance),
-        _alerts(record),
+        alerts(record),
     )
     status = Status("well", "good") if record.passed else Status("over threshold", "bad")
     return Card(
@@ -74,7 +74,12 @@ def monitoring(record: Monitoring) -> Card:
     )
 
 
-def _alerts(record: Monitoring) -> Table:
+def thresholds(record: Monitoring) -> Table:
+    """What was to hold, and whether it did."""
+    return verdicts.goals(record.goals, "Thresholds")
+
+
+def alerts(record: Monitoring) -> Table:
     """What was sent to whom."""
     rows = []
     for sent in record.alerts:
