@@ -49,7 +49,11 @@ def _of_goal(goal: GoalResult) -> str:
     if goal.value is None:
         return f"{goal.text}: {goal.reason}"
     bound = "" if goal.bound is None else f", threshold {goal.comparator} {_figure(goal.bound)}"
-    return f"{goal.text}: {_figure(goal.value, goal.unit)}{bound}{f' {goal.unit}'.rstrip()}"
+    found = _figure(goal.value, goal.unit)
+    if goal.metric == "estimated" and goal.interval:
+        low, high = (_figure(end, goal.unit) for end in goal.interval)
+        found += f" (estimated, {low} to {high})"
+    return f"{goal.text}: {found}{bound}{f' {goal.unit}'.rstrip()}"
 
 
 def _of_feature(feature: Mapping[str, Any]) -> str:

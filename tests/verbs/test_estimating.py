@@ -16,6 +16,7 @@ from sklearn.svm import LinearSVC
 
 import mlops_magics as mlops
 from mlops_magics import store
+from mlops_magics.alerts import messages
 from mlops_magics.doors import views
 from mlops_magics.errors import BadGoal
 from mlops_magics.records import Dataset, Monitoring
@@ -142,6 +143,10 @@ def test_goals_name_the_estimate(unseen: pd.DataFrame) -> None:
     assert record.goals[1].value == pytest.approx(
         100 * estimated(record)["metrics"]["accuracy"]["value"]
     )
+    low, high = record.goals[1].interval or (0.0, 0.0)
+    assert low < (record.goals[1].value or 0) < high <= 100
+    told = messages.broken(record)["estimated(accuracy) >= 99%"]
+    assert f"(estimated, {low:.4g} % to {high:.4g} %), threshold >= 99 %" in told
     assert "no labels were given" in record.goals[2].reason
     assert "estimated(METRIC)" in record.goals[2].reason
     # A metric that is not estimated by default is, if a goal asks for it.
