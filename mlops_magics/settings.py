@@ -68,6 +68,12 @@ class Settings:
         Price of this machine an hour, in `currency`; 0 gives no figure of cost.
     currency : str
         The currency of `cost_per_hour`.
+    alerts : tuple of str
+        Where `monitor` sends alerts, beside what ``--alert`` names; in the environment with commas
+        between.
+    smtp, smtp_from : str
+        The mail server of alerts, ``smtp://user@host:587`` or ``smtps://…``, and whom they are
+        from; the password stands in the variable ``MLOPS_SMTP_PASSWORD``.
     """
 
     root: Path
@@ -93,6 +99,9 @@ class Settings:
     grid_g_per_kwh: float = 0.0
     cost_per_hour: float = 0.0
     currency: str = ""
+    alerts: tuple[str, ...] = ()
+    smtp: str = ""
+    smtp_from: str = ""
 
     @property
     def embedded(self) -> bool:
@@ -154,6 +163,9 @@ def load(start: Path | None = None, **arguments: Any) -> Settings:
             grid_g_per_kwh=_not_negative("grid_g_per_kwh", given),
             cost_per_hour=_not_negative("cost_per_hour", given),
             currency=str(given.get("currency", "")),
+            alerts=_words("alerts", given),
+            smtp=str(given.get("smtp", "")),
+            smtp_from=str(given.get("smtp_from", "")),
         )
     except ValueError as error:
         raise WrongUsage(f"A setting has a value of the wrong type: {error}.") from error
