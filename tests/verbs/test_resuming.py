@@ -150,7 +150,8 @@ def test_a_secret_by_reference_is_given_anew(
 ) -> None:
     """Our own verbs, too, find what they have to mask in the kernel that goes on."""
     monkeypatch.setenv("HIDDEN_HERE", SECRET)
-    told = "from mlops_magics.evidence.secrets import Masker\nprint(where in Masker()('is ' + where))"
+    told = "from mlops_magics.evidence.secrets import Masker\n"
+    told += "print(where in Masker()('is ' + where))"
     name = write("x = where", FAIL, parameters="where: str = ''")
     failed = execute(name, params={"where": "env:HIDDEN_HERE"})
     assert failed.checkpoint is not None
