@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics import drift
 from mlops_magics.errors import MlopsError, UnknownName, WrongUsage
 from mlops_magics.records import Dataset
-from mlops_magics.verbs import observing
+from mlops_magics.verbs import observing, repeating
 from mlops_magics.verbs.observing import Observed
 
 if TYPE_CHECKING:
@@ -157,7 +157,9 @@ def look(
 def _together(
     seen: Observed, profile: Profile, trained: Trained, notes: list[str]
 ) -> dict[str, Any]:
-    log.info("Telling the rows that came from those of training")
+    # Where looks are shown one in the place of the other, lines would pile up below them.
+    level = logging.INFO if repeating.shown.get() is None else logging.DEBUG
+    log.log(level, "Telling the rows that came from those of training")
     if not len(seen.frame):
         return {"reason": "There are no rows."}
     try:

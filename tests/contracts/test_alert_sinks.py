@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlops_magics import plugins
+from mlops_magics.alerts import posting
 from mlops_magics.alerts.command import CommandSink
 from mlops_magics.alerts.mail import MailSink
 from mlops_magics.alerts.slack import SlackSink
@@ -16,6 +17,12 @@ from tests.alerts.conftest import context, hooks, mails  # noqa: F401
 from tests.alerts.receivers import Hooks, Mails
 
 DEAD = "http://127.0.0.1:9/T0KEN/dead"
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tried again at once."""
+    monkeypatch.setattr(posting, "PAUSE", 0.01)
 
 
 class TestCommand(AlertContract):

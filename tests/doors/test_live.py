@@ -119,7 +119,7 @@ class TestKernel:
         )
         fit = "tree = DecisionTreeClassifier().fit(data['X_train'], data['y_train'])"
         kernel.run(f"%%train watched --data rows\n{fit}")
-        messages = kernel.run("%monitor watched --data table --watch --every 1s", after=5.0)
+        messages = kernel.run("%monitor watched --data table --watch --every 0.1s", after=3.0)
         seen = displays(messages)
         assert seen, messages
         assert seen[0][0] == "display_data"

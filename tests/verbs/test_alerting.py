@@ -190,6 +190,7 @@ def test_whoever_watches_is_shown_each_record(caplog: pytest.LogCaptureFixture) 
 def test_a_watch_looks_in_all_ways_and_tells_what_they_find(
     usual: pd.DataFrame,
     hooks: Hooks,  # noqa: F811
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     when = pd.Timestamp("2026-06-01") + pd.to_timedelta(usual.index * 11, unit="min")
     late = when >= "2026-06-07"
@@ -201,6 +202,8 @@ def test_a_watch_looks_in_all_ways_and_tells_what_they_find(
         if len(looks) == 2:
             raise KeyboardInterrupt
 
+    caplog.set_level("INFO", logger="mlops_magics")
+    caplog.clear()
     token = repeating.shown.set(see)
     try:
         last = mlops.monitor(
@@ -218,6 +221,7 @@ def test_a_watch_looks_in_all_ways_and_tells_what_they_find(
     finally:
         repeating.shown.reset(token)
     assert last is looks[1]
+    assert caplog.messages == ["Stopped; this is what was seen last."]
     for record in looks:
         assert (len(record.windows), len(record.segments)) == (7, 4)
         assert record.windows[-1]["drifted"] == ["Price"]
