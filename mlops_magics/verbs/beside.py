@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics import drift, evidence, goals, store
 from mlops_magics.errors import MlopsError, UnknownName, WrongUsage
 from mlops_magics.records import Dataset, Monitoring
-from mlops_magics.verbs import closely, estimating, evaluation, large, performance, validating
+from mlops_magics.verbs import (
+    closely,
+    estimating,
+    evaluation,
+    large,
+    over_time,
+    performance,
+    validating,
+)
 from mlops_magics.verbs.closely import Trained, Ways
 from mlops_magics.verbs.evaluation import Asked
 from mlops_magics.verbs.observing import Observed
@@ -95,9 +103,12 @@ class Look:
         estimator = self._estimator(asked_for)
         windows = closer.windows
         if estimated := estimating.beside(estimator, seen, performed, asked_for, closer.placed):
-            over_time = estimated.pop("over_time", [{}] * len(windows))
-            windows = tuple({**w, "estimated": e} for w, e in zip(windows, over_time, strict=True))
+            guessed = estimated.pop("over_time", [{}] * len(windows))
+            windows = tuple({**w, "estimated": e} for w, e in zip(windows, guessed, strict=True))
             measured["estimated"] = estimated
+        if performed.sample is not None and closer.placed is not None:
+            real = over_time.measure(performed, seen.frame, closer.placed)
+            windows = tuple({**w, "measured": m} for w, m in zip(windows, real, strict=True))
         subject = drift.facts.subject(
             name=self.version.ref,
             features=features,

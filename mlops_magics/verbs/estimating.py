@@ -228,6 +228,8 @@ def beside(
 ) -> dict[str, Any]:
     """What is estimated of all rows, while some have no label; empty where all have one.
 
+    Over time it is estimated in any case, so that it stands beside what was measured.
+
     Parameters
     ----------
     placed : array of int, optional
@@ -244,7 +246,8 @@ def beside(
         of the same rows, their ``difference``, and whether it is ``far``; with `placed`
         ``over_time``, as `over_time.estimate` gives it.
     """
-    if not len(seen.frame) or (measured.facts.get("coverage") == 1.0 and not wanted(asked_for)):
+    asked = wanted(asked_for) or placed is not None
+    if not len(seen.frame) or (measured.facts.get("coverage") == 1.0 and not asked):
         return {}
     if estimator is None:
         return {"reason": "the model can't be asked"}

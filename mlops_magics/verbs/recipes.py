@@ -71,6 +71,9 @@ def recipe_of(
         path = files.find(notebook)
         had = had if recorded is not None and path == recorded else {}
     else:
+        if data is not None and recorded and DATA not in parameters.declared(files.read(recorded)):
+            # It can't be told the new data, but the cells that are recorded can.
+            recorded, had = trained_by.cells(version) or recorded, {}
         path = recorded or trained_by.cells(version) or files.find(TEMPLATE)
     if path == files.templates().get(TEMPLATE):
         had = {**_of_dataset(version), **had}

@@ -108,7 +108,10 @@ def name_the_data(original: Original, made: Notebook) -> None:
 
 
 def take_data(original: Original, made: Notebook) -> None:
-    """Let the notebook take the file that one of its cells prepares as the parameter ``data``."""
+    """Let the notebook take what one of its cells prepares as the parameter ``data``.
+
+    By default that is what the cell names: a file, or a variable that the cells before it make.
+    """
     from mlops_magics.notebooks import parameters, slices
 
     dataset = original.dataset
@@ -120,8 +123,8 @@ def take_data(original: Original, made: Notebook) -> None:
     (cell,) = cells
     found = _PREPARED.findall(cell.source)
     word = found[0][1].strip("\"'")
-    # A variable of that name, or a file that is not what was recorded, stays as it is.
-    if len(found) != 1 or Path(dataset.source).name != Path(word).name:
+    # A file that is not what was recorded stays as it is.
+    if len(found) != 1 or not (word.isidentifier() or Path(dataset.source).name == Path(word).name):
         return
     cell.source = _PREPARED.sub(r'\g<1>"{data}"', cell.source)
     slices.add_parameter(made, "data", word)

@@ -9,11 +9,13 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 from filelock import FileLock
+from nbformat.v4 import new_code_cell, new_notebook
 
 import mlops_magics as mlops
 from mlops_magics import settings, store, targets
@@ -21,7 +23,7 @@ from mlops_magics.errors import BadData, MlopsError
 from mlops_magics.notebooks import files, parameters
 from mlops_magics.records import Deployment
 from mlops_magics.serving.capture import Capture, Captured
-from mlops_magics.verbs import gathering, retraining, trained_by
+from mlops_magics.verbs import gathering, retraining, templating, trained_by
 from mlops_magics.verbs.gathering import Window
 
 COLUMNS = ["Seniority", "Age", "Income", "Amount", "Price"]
@@ -52,6 +54,13 @@ def test_the_recorded_cells_take_other_data(version: store.versions.Version) -> 
     assert known["strength"].default == 0.5
     source = "\n".join(cell["source"] for cell in notebook["cells"])
     assert '%prepare "{data}" --name credit' in source
+
+
+def test_a_table_of_the_notebook_gives_way_to_other_data() -> None:
+    made = new_notebook(cells=[new_code_cell("past = 1"), new_code_cell("%prepare past --name x")])
+    templating.take_data(SimpleNamespace(dataset=SimpleNamespace(source="")), made)  # type: ignore[arg-type]
+    assert parameters.declared(made)["data"].default == "past"
+    assert made.cells[-1].source == '%prepare "{data}" --name x'
 
 
 def test_it_trains_by_them(

@@ -92,19 +92,21 @@ def below(record: Monitoring) -> list[Panel | Fold]:
     if not record.windows:
         return []
     names = _labels(record.windows)
-    guessed = estimates.names_over_time(record.windows)
+    guessed = estimates.names_over_time(record.windows, "estimated")
+    real = estimates.names_over_time(record.windows, "measured")
     told = [
         (
             _judged(w),
             _moment(w["begin"], record.windows),
             w["rows"],
             _greatest(w["drift"]),
-            *estimates.of_window(w, guessed),
+            *estimates.of_window(w, guessed, real),
             w["reason"] or ", ".join(w["drifted"][:6]),
         )
         for w in record.windows
     ]
-    extra = (f"estimated {name.replace('_', ' ')}" for name in guessed)
+    named = [*(f"estimated {name}" for name in guessed), *(f"measured {name}" for name in real)]
+    extra = (name.replace("_", " ") for name in named)
     columns = ("", "from (UTC)", "rows", "PSI − chance, greatest", *extra, "drifted")
     return [
         Panel("Drift over time", _charts(record, names)),

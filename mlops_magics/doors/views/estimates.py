@@ -75,39 +75,57 @@ def figures(performance: Mapping[str, Any]) -> list[Panel]:
     return [Panel(title, [Ranges("", Axis("", 0, 1), rows)])] if rows else []
 
 
-def names_over_time(windows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The metrics that were estimated of any window."""
-    return list(dict.fromkeys(name for w in windows for name in w.get("estimated") or ()))
+def names_over_time(windows: Sequence[Mapping[str, Any]], kind: str) -> list[str]:
+    """The metrics that were ``estimated``, or ``measured``, of any window."""
+    return list(dict.fromkeys(name for w in windows for name in _of(w, kind)))
 
 
-def of_window(window: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """What was estimated of one window, with its interval."""
-    found = [(window.get("estimated") or {}).get(name) for name in names]
-    return [f"{show(e['value'])} ({_range(e['interval'])})" if e else "–" for e in found]
+def of_window(
+    window: Mapping[str, Any], estimated: Sequence[str], measured: Sequence[str]
+) -> list[str]:
+    """What was estimated of one window, with its interval; what was measured of it."""
+    guessed, real = _of(window, "estimated"), _of(window, "measured")
+    return [
+        *(_estimate(guessed[name]) if name in guessed else "–" for name in estimated),
+        *(show(real[name]) if name in real else "–" for name in measured),
+    ]
+
+
+def _of(window: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = window.get(kind) or {}
+    return found.get("metrics", {}) if kind == "measured" else found
+
+
+def _estimate(found: Mapping[str, Any]) -> str:
+    return f"{show(found['value'])} ({_range(found['interval'])})"
 
 
 def over_time(record: Monitoring, places: Sequence[str]) -> list[Panel]:
-    """Each metric as it was estimated of each window, between the ends of its intervals."""
+    """Each metric of each window: as estimated, between the ends of its intervals; as measured."""
     before = (record.performance.get("estimated") or {}).get("reference") or {}
+    numbered = list(enumerate(record.windows))
+    known = names_over_time(record.windows, "measured")
     charts = []
-    for name in names_over_time(record.windows):
-        found = [
-            (float(i), w["estimated"][name])
-            for i, w in enumerate(record.windows)
-            if name in (w.get("estimated") or ())
-        ]
-        low = [(i, float(e["interval"][0])) for i, e in found]
-        high = [(i, float(e["interval"][1])) for i, e in found]
+    for name in names_over_time(record.windows, "estimated"):
+        found = [(float(i), _of(w, "estimated").get(name)) for i, w in numbered]
+        guessed = [(i, e) for i, e in found if e]
+        low = [(i, float(e["interval"][0])) for i, e in guessed]
+        high = [(i, float(e["interval"][1])) for i, e in guessed]
+        real = [(float(i), _of(w, "measured").get(name)) for i, w in numbered]
         series = [
-            Series("estimated", [(i, float(e["value"])) for i, e in found], "both"),
+            Series("estimated", [(i, float(e["value"])) for i, e in guessed], "both"),
             Series("95 % interval", [*low, *reversed(high), *low[:1]]),
         ]
-        known = before.get(name)
+        if name in known:
+            points = [(i, float(value)) for i, value in real if value is not None]
+            series.append(Series("measured", points, "dots"))
         ends = (-0.5, len(places) - 0.5)
-        guide = [] if known is None else [(end, float(known)) for end in ends]
+        guide = [(end, float(before[name])) for end in ends] if name in before else []
         x = Axis("window (UTC)", names=places)
-        charts.append(Chart(_name(name), x, Axis("estimated"), series, guide))
-    title = "Estimated performance over time; dotted: measured on rows held out"
+        axis = Axis("" if name in known else "estimated")
+        charts.append(Chart(_name(name), x, axis, series, guide))
+    also = ", and as it was measured" if known else ""
+    title = f"Estimated performance over time{also}; dotted: measured on rows held out"
     return [Panel(title, charts)] if charts else []
 
 
