@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 
@@ -15,6 +15,9 @@ from mlops_magics.notebooks.kernels import Kernel
 from mlops_magics.notebooks.settling import Ending
 from mlops_magics.notebooks.stopping import StoppedError, Stopper
 from mlops_magics.records import now
+
+if TYPE_CHECKING:
+    from mlops_magics.notebooks.warm.parents import Parent
 
 Save = Callable[[nbformat.NotebookNode], None]
 
@@ -77,6 +80,7 @@ def run(
     *,
     meanwhile: Callable[[], None] | None = None,
     stopper: Stopper | None = None,
+    parent: Parent | None = None,
 ) -> Outcome:
     """Run the notebook in a fresh kernel; whatever happens in it comes back as an outcome.
 
@@ -89,6 +93,8 @@ def run(
         Called while the kernel boots. What it raises ends the run before any cell.
     stopper : Stopper, optional
         Through which another thread may stop the run; signals do by themselves.
+    parent : Parent, optional
+        What the kernel is forked from, of several notebooks that run in turn.
 
     Raises
     ------
@@ -99,7 +105,7 @@ def run(
     started, begun = now(), time.monotonic()
     with (
         stopper.on_signals(),
-        Boot(plan.kernel, plan.environment, plan.folder) as boot,
+        Boot(plan.kernel, plan.environment, plan.folder, parent) as boot,
     ):
         # Half of the start-up is the kernel's, the other half this import: side by side.
         from mlops_magics.notebooks.client import Client

@@ -1,0 +1,185 @@
+"""The parent's process: ``python -m mlops_magics.notebooks.warm FD JSON``.
+
+It imports, then waits for sockets to come over the one it was given. Each asks for one kernel, and
+tells, as long as that lives, how it ended. When the other end closes, so does all that came of it.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import warnings
+from contextlib import suppress
+from typing import Any
+
+# In an empty folder: what lies where the notebooks run must not be taken for Python's own.
+if __name__ == "__main__":
+    del sys.path[0]
+
+from mlops_magics.notebooks.warm import child, known, preloading
+from mlops_magics.notebooks.warm.looking import ALL
+from mlops_magics.notebooks.warm.recording import FOLDER, Recording
+from mlops_magics.notebooks.warm.shelf import Shelf
+
+#: Times that the parent begins anew without a module that made it unfit.
+ATTEMPTS = 5
+
+
+class Parent:
+    """What has been imported, and the kernels that came of it."""
+
+    def __init__(
+        self,
+        control: socket.socket,
+        environment: dict[str, str],
+        shelf: Shelf,
+        recording: Recording,
+    ) -> None:
+        self.control, self.shelf, self.recording = control, shelf, recording
+        self.environment = environment
+        self.folder = os.getcwd()
+        self.generators = preloading.generators(recording)
+        self.kernels: dict[int, socket.socket] = {}
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(control, selectors.EVENT_READ)
+
+    def serve(self) -> dict[str, Any] | None:
+        """Fork kernels until nobody is left who wants one; in a fork, what it is to become."""
+        self.pipe = read, write = os.pipe()
+        os.set_blocking(write, False)
+        self.selector.register(read, selectors.EVENT_READ, "ended")
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        while True:
+            for key, _ in self.selector.select():
+                if key.data == "ended":
+                    os.read(read, 4096)
+                    self._reap()
+                elif key.fileobj is self.control:
+                    _, numbers, _, _ = socket.recv_fds(self.control, 1, 1)
+                    if not numbers:
+                        self._end_all()
+                        return None
+                    request = self._begin(socket.socket(fileno=numbers[0]))
+                    if request is not None:
+                        return request
+                elif key.data in self.kernels:  # nobody asks for it any more
+                    self._kill(key.data)
+                    self.selector.unregister(key.fileobj)
+
+    def _begin(self, channel: socket.socket) -> dict[str, Any] | None:
+        try:
+            with channel.makefile("rb") as stream:
+                request: dict[str, Any] = json.loads(stream.readline())
+        except (OSError, ValueError):
+            channel.close()
+            return None
+        drop, reason = self._differing(request)
+        if reason:
+            with suppress(OSError):
+                channel.sendall(f"no {reason}\n".encode())
+            channel.close()
+            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the threads that there are end by themselves
+            pid = os.fork()
+        if pid == 0:
+            self._abandon()
+            child.become(request, channel, self.shelf, self.generators, drop)
+            return request
+        self.kernels[pid] = channel
+        self.selector.register(channel, selectors.EVENT_READ, pid)
+        return None
+
+    def _abandon(self) -> None:
+        """In a fork: close what the parent talks over, which is none of the kernel's business."""
+        signal.set_wakeup_fd(-1)
+        for number in self.pipe:
+            os.close(number)
+        self.selector.close()
+        self.control.close()
+        for channel in self.kernels.values():
+            channel.close()
+
+    def _differing(self, request: dict[str, Any]) -> tuple[set[str], str]:
+        """The modules that would come out otherwise in this kernel, or why it can't be forked."""
+        wanted = request["environment"]
+        names = {
+            name
+            for name in {*wanted, *self.environment} - known.OWN
+            if wanted.get(name) != self.environment.get(name)
+        }
+        early = sorted(name for name in names if name.startswith(known.EARLY))
+        if early:
+            return set(), f"{early[0]} has another value"
+        looked_at = [*names, *([ALL] if names else [])]
+        if request["folder"] != self.folder:
+            looked_at.append(FOLDER)
+        modules = {m for name in looked_at for m in self.recording.readers.get(name, ())}
+        drop = self.recording.dependents(modules) & self.shelf.modules.keys() if modules else set()
+        if preloading.compiled(self.shelf.modules[name] for name in drop):
+            return set(), f"{', '.join(sorted(looked_at))} was looked at"
+        return drop, ""
+
+    def _reap(self) -> None:
+        while self.kernels:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            channel = self.kernels.pop(pid, None)
+            if channel is not None:
+                with suppress(KeyError):
+                    self.selector.unregister(channel)
+                with suppress(OSError):
+                    channel.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+                channel.close()
+
+    def _kill(self, pid: int) -> None:
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except OSError:  # it has no group of its own yet
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _end_all(self) -> None:
+        for pid in self.kernels:
+            self._kill(pid)
+
+
+def main() -> None:
+    """Import, then serve; in a fork, be the kernel."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    order, environment = json.loads(sys.argv[2]), dict(os.environ)
+    os.chdir(order["folder"])
+    try:
+        shelf, recording = preloading.preload(order["modules"], order["without"])
+    except preloading.UnfitError as error:
+        without = [*order["without"], error.module]
+        if len(without) > ATTEMPTS:
+            order["modules"] = []
+        again = json.dumps({**order, "without": without})
+        os.set_inheritable(control.fileno(), True)
+        os.chdir(order["start"])
+        options = sys.orig_argv[1 : sys.orig_argv.index("-m")]
+        command = [sys.executable, *options, "-m", "mlops_magics.notebooks.warm"]
+        program = [*command, str(control.fileno()), again]
+        os.execve(sys.executable, program, environment)
+    parent = Parent(control, environment, shelf, recording)
+    shelf.install()
+    gc.collect()
+    gc.freeze()
+    request = parent.serve()
+    if request is not None:
+        child.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""A fork of the parent becomes a kernel, as if it had been started by itself."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlops_magics.notebooks.warm import preloading
+from mlops_magics.notebooks.warm.shelf import Shelf
+
+#: What `prctl` calls "send me this signal when my parent dies".
+_PDEATHSIG = 1
+
+
+def become(
+    request: Mapping[str, Any],
+    channel: socket.socket,
+    shelf: Shelf,
+    generators: Sequence[Any],
+    drop: set[str],
+) -> None:
+    """Take on what a process of its own would have, and tell that it is there.
+
+    Parameters
+    ----------
+    request : mapping
+        ``command``, ``environment`` and ``folder`` of the kernel.
+    channel : socket
+        Over which its process's number is told.
+    generators : sequence
+        Of random numbers, which begin anew.
+    drop : set of str
+        Modules that would have come out otherwise here, and are imported anew.
+    """
+    parent = os.getppid()
+    os.setsid()
+    _die_with(parent)
+    for number in signal.valid_signals():
+        if number not in (signal.SIGKILL, signal.SIGSTOP) and callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    time.tzset()
+    os.chdir(request["folder"])
+    sys.argv[:] = [_launcher(), *request["arguments"]]
+    sys.orig_argv[:] = request["command"]
+    random.seed()
+    preloading.reseed(generators)
+    _renew_multiprocessing()
+    shelf.drop(drop)
+    channel.sendall(f"{os.getpid()}\n".encode())
+    channel.close()
+
+
+def run() -> None:
+    """Be the kernel until it ends."""
+    from ipykernel import kernelapp
+
+    # By the number in the environment, our executor's, it would miss its parent at once.
+    kernelapp.launch_new_instance(parent_handle=os.getppid())
+
+
+def _die_with(parent: int) -> None:
+    """No kernel outlives the parent, however that ends."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)  # it was gone before that
+
+
+def _launcher() -> str:
+    from importlib.util import find_spec
+
+    spec = find_spec("ipykernel_launcher")
+    return str(spec.origin) if spec is not None else "ipykernel_launcher"
+
+
+def _renew_multiprocessing() -> None:
+    """The key by which processes trust each other is this kernel's alone."""
+    if (process := sys.modules.get("multiprocessing.process")) is not None:
+        process.current_process().authkey = os.urandom(32)
+

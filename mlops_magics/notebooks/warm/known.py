@@ -1,0 +1,38 @@
+"""What is known of packages that look, while they are imported, at the process they are in."""
+
+from __future__ import annotations
+
+#: Packages → what they ask for and may: they look for a file of their own process, make a name
+#: that has to be unlike others of the same process, or drop the answer.
+_HARMLESS = {
+    "fastapi": {"uuid4"},
+    "joblib": {"getpid"},
+    "mlflow": {"uuid4"},
+    "opentelemetry": {"uuid4"},
+    "psutil": {"getpid"},
+    "tqdm": {"get_ipython"},  # which frontend: a kernel's modules are there, which is what counts
+    "ipywidgets": {"get_ipython"},  # see below
+}
+
+#: Modules → the function in them to call once the kernel has taken them up: what their import
+#: does only where there is a shell.
+AFTERWARDS = {"ipywidgets": "_handle_ipython"}
+
+#: Threads, by the names that they give themselves, which end and come back around a fork.
+THREADS = {"jemalloc_bg_thd"}
+
+#: Beginnings of the names of variables that compiled code reads by itself when it is loaded, or
+#: Python when it starts: a kernel that needs another value of one has to start afresh.
+EARLY = (
+    *("PYTHON", "LD_", "DYLD_", "LC_", "LANG", "TZ", "MALLOC_", "GLIBC_", "NSS_", "ASAN_"),
+    *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "VECLIB_", "NUMEXPR_"),
+    *("NUMBA_", "ARROW_", "ZMQ_", "CUDA_", "NVIDIA_", "NCCL_", "TF_", "TORCH_", "PYTORCH_"),
+)
+
+#: Variables that belong to one kernel alone. Nothing looks at them while it is imported.
+OWN = {"MLOPS_NOTEBOOK", "MLOPS_EXECUTION", "MLOPS_JOURNAL", "JPY_PARENT_PID", "JPY_SESSION_NAME"}
+
+
+def harmless(module: str, what: str) -> bool:
+    """Whether a module may ask for this while it is imported."""
+    return what in _HARMLESS.get(module.partition(".")[0], ())

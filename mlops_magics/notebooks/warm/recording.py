@@ -1,0 +1,268 @@
+"""What is noted while modules are imported ahead: who needs whom, and what they looked at.
+
+A module that was imported in the parent may be handed to a kernel only with all it brought along,
+and only if it would have come out the same there.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib._bootstrap as bootstrap  # type: ignore[import-not-found]  # where all imports pass
+import os
+import random
+import sys
+import uuid
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.machinery import ExtensionFileLoader
+from types import ModuleType
+from typing import Any
+
+from mlops_magics.notebooks.warm import known, looking
+
+#: What tells one process from another. Who asks for it while it is imported may keep the answer.
+_PERSONAL = ((os, "getpid"), (uuid, "uuid1"), (uuid, "uuid4"))
+
+#: Stands for the working directory among the variables that are looked at.
+FOLDER = "=folder"
+
+_FUNCTION = type(lambda: None)
+
+
+@dataclass
+class Added:
+    """What the import of a module put before, and behind, what a list of Python's held."""
+
+    first: list[Any] = field(default_factory=list)
+    last: list[Any] = field(default_factory=list)
+
+    def to(self, held: list[Any]) -> None:
+        """Put it there again."""
+        first = [item for item in self.first if item not in held]
+        last = [item for item in self.last if item not in held]
+        held[:] = [*first, *held, *last]
+
+
+@dataclass
+class Effects:
+    """What importing one module did beside making it.
+
+    Attributes
+    ----------
+    lists : tuple of Added
+        To each of `lists`.
+    variables : dict
+        Environment variables that it set; None: removed.
+    """
+
+    lists: tuple[Added, ...] = field(default_factory=lambda: tuple(Added() for _ in lists()))
+    variables: dict[str, str | None] = field(default_factory=dict)
+
+
+def lists() -> tuple[list[Any], ...]:
+    """What imports add to: filters of warnings, finders of modules, hooks for paths."""
+    return warnings.filters, sys.meta_path, sys.path_hooks  # type: ignore[return-value]
+
+
+class Recording:
+    """The notes.
+
+    Attributes
+    ----------
+    needs : dict
+        Module → the modules that were imported while it was.
+    effects : dict
+        Module → what else its import did.
+    readers : dict
+        Environment variable → the modules that looked at it.
+    personal : dict
+        The modules that asked what differs between processes → for what.
+    unseeded : list
+        Generators of random numbers that no one gave a seed.
+    """
+
+    def __init__(self) -> None:
+        self.needs: dict[str, set[str]] = defaultdict(set)
+        self.effects: dict[str, Effects] = defaultdict(Effects)
+        self.readers: dict[str, set[str]] = defaultdict(set)
+        self.personal: dict[str, str] = {}
+        self.unseeded: list[random.Random] = []
+        self._stack: list[str] = []
+        self._lists = [list(held) for held in lists()]
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Note what is imported while it is open."""
+        with (
+            _patched(bootstrap, "_find_and_load", self._load),
+            _patched(builtins, "__import__", self._import),
+            _patched(random.Random, "seed", self._seed),
+            _patched(os, "getcwd", self._folder),
+            _patched(warnings, "_showwarnmsg", self._asked),
+            looking.variables(self.read, self.wrote),
+            looking.streams(self.asked),
+            looking.shell(self.asked),
+        ):
+            undo = [_patch(owner, name, self._asked) for owner, name in _PERSONAL]
+            try:
+                yield
+            finally:
+                for step in undo:
+                    step()
+
+    @property
+    def importing(self) -> str:
+        """The module whose code runs now; empty outside of an import."""
+        return self._stack[-1] if self._stack else ""
+
+    def closure(self, name: str) -> set[str]:
+        """The module, its packages, and all that it needs."""
+        found: set[str] = set()
+        todo = [name]
+        while todo:
+            module = todo.pop()
+            if module in found:
+                continue
+            found.add(module)
+            todo += self.needs.get(module, ())
+            if "." in module:
+                todo.append(module.rpartition(".")[0])
+        return found
+
+    def dependents(self, names: set[str]) -> set[str]:
+        """These modules, and all that need one of them."""
+        users: dict[str, set[str]] = defaultdict(set)
+        for module in (*self.needs, *sys.modules):
+            for needed in (*self.needs.get(module, ()), module.rpartition(".")[0]):
+                users[needed].add(module)
+        found: set[str] = set()
+        todo = list(names)
+        while todo:
+            module = todo.pop()
+            if module not in found:
+                found.add(module)
+                todo += users.get(module, ())
+        return found
+
+    def _load(self, plain: Any, name: str, import_: Any) -> Any:
+        new = name not in sys.modules
+        self._note(name)
+        self._settle()
+        self._stack.append(name)
+        try:
+            module = plain(name, import_)
+        finally:
+            self._settle()
+            self._stack.pop()
+        if new:
+            self._look_inside(name, module)
+        return module
+
+    def _import(
+        self,
+        plain: Any,
+        name: str,
+        globals: Any = None,
+        locals: Any = None,
+        fromlist: Any = (),
+        level: int = 0,
+    ) -> Any:
+        found = plain(name, globals, locals, fromlist, level)
+        if self._stack:
+            package = (globals or {}).get("__package__") or "" if level else ""
+            for _ in range(level - 1):
+                package = package.rpartition(".")[0]
+            whole = f"{package}.{name}".strip(".")
+            self._note(whole)
+            for part in fromlist or ():
+                if f"{whole}.{part}" in sys.modules:
+                    self._note(f"{whole}.{part}")
+        return found
+
+    def _note(self, name: str) -> None:
+        if self._stack and self._stack[-1] != name:
+            self.needs[self._stack[-1]].add(name)
+
+    def _look_inside(self, name: str, module: Any) -> None:
+        """What compiled modules have imported: they pass by `__import__` for what is there."""
+        spec = getattr(module, "__spec__", None)
+        if not isinstance(getattr(spec, "loader", None), ExtensionFileLoader):
+            return
+        for value in list(vars(module).values()):
+            owner = value.__name__ if isinstance(value, ModuleType) else None
+            owner = owner or getattr(value, "__module__", None)
+            if isinstance(owner, str) and owner in sys.modules and owner != name:
+                self.needs[name].add(owner)
+
+    def _settle(self) -> None:
+        """Put down what was added to Python's lists to the module that ran until now."""
+        for number, now in enumerate(lists()):
+            before = self._lists[number]
+            if before == now:
+                continue
+            self._lists[number] = list(now)
+            new = [item for item in now if item not in before]
+            start = next((i for i, item in enumerate(now) if item in before), len(now))
+            added = self.effects[self.importing].lists[number]
+            added.first[:0] = [item for item in now[:start] if item in new]
+            added.last += [item for item in now[start:] if item in new]
+
+    def asked(self, what: str) -> None:
+        """Note that the module that is imported asks for what differs between kernels."""
+        if self._stack and not known.harmless(self._stack[-1], what):
+            self.personal.setdefault(self._stack[-1], what)
+
+    def _asked(self, plain: Any, *arguments: Any, **options: Any) -> Any:
+        self.asked(plain.__name__)
+        return plain(*arguments, **options)
+
+    def _folder(self, plain: Any) -> Any:
+        self.read(FOLDER)
+        return plain()
+
+    def _seed(self, plain: Any, generator: Any, seed: Any = None, *rest: Any, **more: Any) -> Any:
+        if seed is None and generator not in self.unseeded:
+            self.unseeded.append(generator)
+        return plain(generator, seed, *rest, **more)
+
+    def heal(self, modules: Iterable[Any]) -> None:
+        """Give modules that took one of our functions with them the one that it stood for."""
+        for module in modules:
+            for name, value in list(getattr(module, "__dict__", {}).items()):
+                if type(value) is _FUNCTION and hasattr(value, "stands_for"):
+                    setattr(module, name, value.stands_for)
+
+    def read(self, variable: str) -> None:
+        """Note that an environment variable is looked at."""
+        if self._stack:
+            self.readers[variable].add(self._stack[-1])
+
+    def wrote(self, variable: str, value: str | None) -> None:
+        """Note that an environment variable is changed."""
+        self.read(variable)
+        if self._stack:
+            self.effects[self._stack[-1]].variables[variable] = value
+
+
+def _patch(owner: Any, name: str, ours: Callable[..., Any]) -> Callable[[], None]:
+    plain = getattr(owner, name)
+
+    def passing(*arguments: Any, **options: Any) -> Any:
+        return ours(plain, *arguments, **options)
+
+    passing.stands_for = plain  # type: ignore[attr-defined]
+    setattr(owner, name, passing)
+    return lambda: setattr(owner, name, plain)
+
+
+@contextmanager
+def _patched(owner: Any, name: str, ours: Callable[..., Any]) -> Iterator[None]:
+    undo = _patch(owner, name, ours)
+    try:
+        yield
+    finally:
+        undo()
+

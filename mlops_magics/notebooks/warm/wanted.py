@@ -1,0 +1,85 @@
+"""Which modules a batch of notebooks imports, as far as their text tells."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+#: More modules than this are not imported ahead; those that most notebooks import come first.
+MOST = 60
+
+#: What the magics import once they train: most of it is MLflow.
+OURS = (
+    *("numpy", "pandas", "scipy.stats", "sklearn.base", "sklearn.pipeline", "sklearn.metrics"),
+    *("sklearn.model_selection", "sklearn.utils.estimator_html_repr"),
+    *("mlflow", "mlflow.models", "mlflow.store.tracking.sqlalchemy_store"),
+    *("mlops_magics.doors.magics", "mlops_magics.verbs.training", "mlops_magics.verbs.preparing"),
+    *("mlops_magics.store.runs", "mlops_magics.store.datasets", "mlops_magics.flavors.sklearn"),
+)
+
+_MAGICS = "mlops_magics"
+
+
+def modules(notebooks: Sequence[Any]) -> list[str]:
+    """Names to import, in the order of the notebooks; only of packages that are installed.
+
+    The user's own modules are not among them: what is edited between two runs has to be seen.
+
+    Parameters
+    ----------
+    notebooks : sequence of NotebookNode
+        Their cells are read, not run.
+    """
+    found: Counter[str] = Counter()
+    for notebook in notebooks:
+        cells = [c.source for c in notebook.cells if c.cell_type == "code"]
+        names = [name for source in cells for name in _imports(source)]
+        found.update(list(dict.fromkeys(names)))
+        if any(_MAGICS in source for source in cells):
+            found.update(OURS)
+    installed = {top: _installed(top) for top in {name.partition(".")[0] for name in found}}
+    usual = [n for n, _ in found.most_common() if installed[n.partition(".")[0]]]
+    kept = set(usual[:MOST])
+    return [name for name in found if name in kept]
+
+
+def _imports(source: str) -> Iterable[str]:
+    """What a cell imports, whatever else is in it: magics and shell lines are left out."""
+    for statement in _statements(source):
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
+            yield statement.module
+
+
+def _statements(source: str) -> Iterable[ast.stmt]:
+    lines = [("pass" if line.startswith(("%", "!", "?")) else line) for line in source.split("\n")]
+    try:
+        yield from ast.parse("\n".join(lines)).body
+        return
+    except (SyntaxError, ValueError):
+        pass
+    for line in lines:  # one line that is no Python does not hide the others
+        if line.startswith(("import ", "from ")):
+            try:
+                yield from ast.parse(line).body
+            except (SyntaxError, ValueError):
+                continue
+
+
+def _installed(top: str) -> bool:
+    """Whether it is a package that was installed, rather than a file of the user's."""
+    if top == _MAGICS:
+        return True
+    if top in sys.stdlib_module_names:
+        return False
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError, AttributeError):
+        return False
+    places = [spec.origin or "", *(spec.submodule_search_locations or [])] if spec else []
+    return any(f"{name}-packages" in place for place in places for name in ("site", "dist"))
