@@ -152,6 +152,9 @@ class Parent:
     def _end_all(self) -> None:
         for pid in self.kernels:
             self._kill(pid)
+        for pid in self.kernels:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
 
 def main() -> None:
