@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 
 from mlops_magics.notebooks.kernels import Kernel
+from mlops_magics.notebooks.meeting import Manager
 
 if TYPE_CHECKING:
     from mlops_magics.notebooks.warm.parents import Parent
@@ -58,7 +58,7 @@ class Boot:
         parent: Parent | None = None,
     ) -> None:
         own = {"kernel_spec_manager": only(kernel.folder)} if kernel.folder else {}
-        self.manager: Any = AsyncKernelManager(kernel_name=kernel.name, log=silent, **own)
+        self.manager: Any = Manager(kernel_name=kernel.name, log=silent, **own)
         if parent is not None:
             parent.take(self.manager)
         self.trouble: Exception | None = None

@@ -61,7 +61,7 @@ def one(number):
     return executing.Finish(ready, outcome, event, {}, steps).finish(html=False)
 
 common = {k: v for k, v in executing.variables(source, "", Path()).items()}
-with parents.opened(spec, [content] * count, common, str(Path.cwd())) as parent:
+with parents.opened(spec, [content] * count, common, str(Path.cwd()), int(sys.argv[3])) as parent:
     with ThreadPoolExecutor(int(sys.argv[3])) as pool:
         done = list(pool.map(one, range(count)))
 assert all(d.status == "finished" for d in done), done

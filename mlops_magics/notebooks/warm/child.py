@@ -18,6 +18,9 @@ from mlops_magics.notebooks.warm.shelf import Shelf
 #: What `prctl` calls "send me this signal when my parent dies".
 _PDEATHSIG = 1
 
+#: Seconds that the thread which heard of the kernel's end gets to answer.
+PARTING = 2.0
+
 
 def become(
     request: Mapping[str, Any],
@@ -62,10 +65,15 @@ def become(
 
 def run() -> None:
     """Be the kernel until it ends."""
-    from ipykernel import kernelapp
+    from ipykernel.kernelapp import IPKernelApp
 
     # By the number in the environment, our executor's, it would miss its parent at once.
-    kernelapp.launch_new_instance(parent_handle=os.getppid())
+    app: Any = IPKernelApp.instance(parent_handle=os.getppid())
+    app.initialize()
+    app.start()
+    # ipykernel closes the outputs while the thread that heard of the end may still flush them,
+    # which then takes ten seconds: seen in one of twenty.
+    app.control_thread.join(timeout=PARTING)
 
 
 def _die_with(parent: int) -> None:
@@ -87,4 +95,3 @@ def _renew_multiprocessing() -> None:
     """The key by which processes trust each other is this kernel's alone."""
     if (process := sys.modules.get("multiprocessing.process")) is not None:
         process.current_process().authkey = os.urandom(32)
-

@@ -29,6 +29,9 @@ log = logging.getLogger("mlops_magics")
 #: Seconds that the parent gets to import, before a kernel is started without it.
 LONGEST = 120.0
 
+#: What numerical libraries take for the number of their threads.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
 #: How a kernel is started that may as well be forked.
 _LAUNCHER = ["-m", "ipykernel_launcher"]
 
@@ -50,9 +53,14 @@ class Parent:
         Variables that all its kernels get beside this process's.
     folder : str or None
         The kernels' working directory.
+    jobs : int
+        How many run at a time. They share the processors: two that take all of them for their
+        threads take twice as long. Whoever sets the number of threads has it.
 
     Attributes
     ----------
+    shared : dict
+        Variables that its kernels get where they are not set.
     name : str
         By which `provisioner` finds it.
     forked : int
@@ -65,9 +73,12 @@ class Parent:
         modules: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         folder: str | None = None,
+        jobs: int = 1,
     ) -> None:
         self.kernel, self.modules = kernel, list(modules)
-        self.environment = {**os.environ, **(environment or {})}
+        each = str(max((os.cpu_count() or 1) // jobs, 1))
+        self.shared = dict.fromkeys(_THREADS, each) if jobs > 1 else {}
+        self.environment = {**self.shared, **os.environ, **(environment or {})}
         self.folder = folder or os.getcwd()
         self.name, self.forked = uuid.uuid4().hex, 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -248,6 +259,7 @@ def opened(
     notebooks: Sequence[Any],
     environment: Mapping[str, str] | None = None,
     folder: str | None = None,
+    jobs: int = 1,
 ) -> Iterator[Parent | None]:
     """A parent that imports what these notebooks do; None if that would gain nothing.
 
@@ -262,6 +274,8 @@ def opened(
         be looked at by an import, or what looked at it is imported anew.
     folder : str, optional
         Where they run.
+    jobs : int
+        How many run at a time.
     """
     if len(notebooks) < 2 or not possible(kernel):
         yield None
@@ -269,5 +283,5 @@ def opened(
     from mlops_magics.notebooks.warm import wanted
 
     modules = [*wanted.modules(notebooks), *settings.load().warm_modules]
-    with Parent(kernel, modules, environment, folder) as parent:
+    with Parent(kernel, modules, environment, folder, jobs) as parent:
         yield parent

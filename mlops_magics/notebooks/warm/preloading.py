@@ -63,7 +63,8 @@ def preload(modules: Sequence[str], without: Collection[str]) -> tuple[Shelf, Re
                 continue
             with recording.running():
                 try:
-                    __import__(module)
+                    name, _, part = module.partition(":")
+                    __import__(name, fromlist=[part] if part else [])
                 except BaseException:  # the notebook's to see, at its own import
                     pass
             if problem := _State().beyond(before):
@@ -179,5 +180,3 @@ def reseed(found: Sequence[Any]) -> None:
         else:
             bits = getattr(generator, "bit_generator", None) or generator._bit_generator
             bits.state = type(bits)().state
-
-

@@ -24,7 +24,8 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]  # untyped
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start the kernel."""
         parent = parents.find(self.parent_name)
-        environment = {**kwargs.get("env", os.environ), "JPY_PARENT_PID": str(os.getpid())}
+        kwargs["env"] = {**(parent.shared if parent else {}), **kwargs.get("env", os.environ)}
+        environment = {**kwargs["env"], "JPY_PARENT_PID": str(os.getpid())}
         cwd = kwargs.get("cwd")
         forked = await parent.fork(cmd, environment, cwd) if parent is not None else None
         if forked is None:

@@ -265,4 +265,3 @@ def _patched(owner: Any, name: str, ours: Callable[..., Any]) -> Iterator[None]:
         yield
     finally:
         undo()
-

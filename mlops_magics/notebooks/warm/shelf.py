@@ -31,6 +31,7 @@ class Shelf:
 
     def __init__(self, modules: Mapping[str, ModuleType], recording: Recording) -> None:
         self.modules = dict(modules)
+        self._all = tuple(modules)
         self._order = {name: number for number, name in enumerate(modules)}
         self._recording = recording
         self._given: set[str] = set()
@@ -38,7 +39,7 @@ class Shelf:
 
     def install(self) -> None:
         """Lay the modules aside; imports ask here first from now on."""
-        for name in self.modules:
+        for name in self._all:  # those that were dropped too
             sys.modules.pop(name, None)
         sys.meta_path.insert(0, self)  # type: ignore[arg-type]  # the rest of it is optional
 

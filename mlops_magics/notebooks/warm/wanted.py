@@ -27,6 +27,8 @@ _MAGICS = "mlops_magics"
 def modules(notebooks: Sequence[Any]) -> list[str]:
     """Names to import, in the order of the notebooks; only of packages that are installed.
 
+    ``package:name`` stands for what ``from package import name`` imports.
+
     The user's own modules are not among them: what is edited between two runs has to be seen.
 
     Parameters
@@ -41,10 +43,14 @@ def modules(notebooks: Sequence[Any]) -> list[str]:
         found.update(list(dict.fromkeys(names)))
         if any(_MAGICS in source for source in cells):
             found.update(OURS)
-    installed = {top: _installed(top) for top in {name.partition(".")[0] for name in found}}
-    usual = [n for n, _ in found.most_common() if installed[n.partition(".")[0]]]
+    installed = {top: _installed(top) for top in {_top(name) for name in found}}
+    usual = [name for name, _ in found.most_common() if installed[_top(name)]]
     kept = set(usual[:MOST])
     return [name for name in found if name in kept]
+
+
+def _top(name: str) -> str:
+    return name.partition(":")[0].partition(".")[0]
 
 
 def _imports(source: str) -> Iterable[str]:
@@ -54,6 +60,9 @@ def _imports(source: str) -> Iterable[str]:
             yield from (alias.name for alias in statement.names)
         elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
             yield statement.module
+            # It may be a module or not; classes, by the look of their names, are none.
+            names = [alias.name for alias in statement.names]
+            yield from (f"{statement.module}:{name}" for name in names if name.islower())
 
 
 def _statements(source: str) -> Iterable[ast.stmt]:
