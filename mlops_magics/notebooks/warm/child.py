@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlops_magics.notebooks.warm import preloading
+from mlops_magics.notebooks.warm import leaving, preloading
 from mlops_magics.notebooks.warm.shelf import Shelf
 
 #: What `prctl` calls "send me this signal when my parent dies".
@@ -74,6 +74,7 @@ def run() -> None:
     # ipykernel closes the outputs while the thread that heard of the end may still flush them,
     # which then takes ten seconds: seen in one of twenty.
     app.control_thread.join(timeout=PARTING)
+    leaving.leave(app.shell.user_ns)
 
 
 def _die_with(parent: int) -> None:
