@@ -128,25 +128,42 @@ def test_the_same_as_a_plain_kernel() -> None:
     assert gone(*(told["drawn"][-1] for told in (plain, warm, sibling)))
 
 
+#: What is left to the end of a process: a file, a function, an object, a thread.
+LEFT = """
+import atexit, threading, time
+def write(name): open(f"{name}.txt", "w").write("1")
+left = open("left.txt", "w"); left.write("1")
+atexit.register(write, "called")
+class Last:
+    def __del__(self, write=write): write("deleted")
+last = Last()
+threading.Thread(target=lambda: (time.sleep(0.2), write("waited"))).start()
+"""
+
+
 def test_ends_are_told_and_nothing_is_left() -> None:
     with Parent(native(), ["json"]) as parent:
         killed = run(parent, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "1")
         assert killed.status == "killed"
-        assert "SIGKILL" in killed.reason and "memory" in killed.reason
+        assert "SIGKILL" in killed.reason
+        assert "memory" in killed.reason
         assert killed.states == ("killed", "never ran")
         left = run(parent, "import os\nos._exit(3)")
         assert "exit code 3" in left.reason
+        run(parent, LEFT)
+        files = ("left", "called", "deleted", "waited")
+        assert [Path(f"{name}.txt").read_text() for name in files] == ["1"] * 4
         late = run(parent, "import time\ntime.sleep(60)", cell_timeout=0.5)
         assert late.status == "timed out"
         assert late.notebook.cells[0].outputs[0].ename == "KeyboardInterrupt"
-        assert parent.forked == 3
+        assert parent.forked == 4
         # The parent dies in mid-run: its kernel goes with it, the next one is started afresh.
         assert parent._process is not None
         number = parent._process.pid
         source = f"import os, signal, time\nos.kill({number}, signal.SIGKILL)\ntime.sleep(60)"
         assert run(parent, source).status == "killed"
         assert printed(run(parent, "print(1)")) == ["1\n"]
-        assert parent.forked == 4
+        assert parent.forked == 5
     assert gone(number)
 
 
@@ -233,8 +250,8 @@ TRAINED = (
     "import sys\nprint('mlflow' in sys.modules, 'sklearn' in sys.modules)",
     "%%train warmth\nfrom sklearn.linear_model import LogisticRegression\n"
     "model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])",
-    "import mlops_magics\nfrom mlops_magics import store\n"
-    "from mlops_magics.evidence import loaded\nprint('matplotlib' in loaded.loaded().distributions)",
+    "from mlops_magics.evidence import loaded\n"
+    "print('matplotlib' in loaded.loaded().distributions)",
 )
 
 
@@ -242,14 +259,16 @@ def test_train_in_a_forked_kernel(project: Path) -> None:
     books = [new_notebook(cells=[new_code_cell(s) for s in TRAINED])]
     books.append(new_notebook(cells=[new_code_cell("import matplotlib.pyplot")]))
     with parents.opened(native(), books, {"MLFLOW_DISABLE_TELEMETRY": "true"}) as parent:
-        assert parent is not None and "matplotlib.pyplot" in parent.modules
+        assert parent is not None
+        assert "matplotlib.pyplot" in parent.modules
         outcome = run(parent, *TRAINED)
         assert parent.forked == 1
     told = printed(outcome)
     assert told[0] == "False False\n"
     assert told[-1] == "False\n"
     text = json.dumps(outcome.notebook.cells[2].outputs)
-    assert "warmth" in text and "LogisticRegression" in text
+    assert "warmth" in text
+    assert "LogisticRegression" in text
 
 
 def test_where_it_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
