@@ -18,7 +18,7 @@ def _found(kind: str) -> dict[str, EntryPoint]:
 
 
 def names(kind: str) -> list[str]:
-    """The registered names of one kind: ``target``, ``metric``, ``flavor`` or ``engine``."""
+    """The names of a kind: ``target``, ``metric``, ``flavor``, ``engine`` or ``scheduler``."""
     return sorted(_found(kind))
 
 

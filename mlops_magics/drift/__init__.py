@@ -7,10 +7,12 @@ import lazy_loader
 if TYPE_CHECKING:
     from mlops_magics.drift import (
         categorical,
+        changes,
         checks,
         exact,
         facts,
         labels,
+        multivariate,
         numeric,
         overlap,
         places,
@@ -18,18 +20,23 @@ if TYPE_CHECKING:
         reading,
         report,
         seen,
+        segments,
         shares,
         tallies,
+        times,
+        windows,
     )
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     [
         "categorical",
+        "changes",
         "checks",
         "exact",
         "facts",
         "labels",
+        "multivariate",
         "numeric",
         "overlap",
         "places",
@@ -37,7 +44,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "reading",
         "report",
         "seen",
+        "segments",
         "shares",
         "tallies",
+        "times",
+        "windows",
     ],
 )

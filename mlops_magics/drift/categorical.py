@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlops_magics.drift import shares
+from mlops_magics.drift.shares import Floats
 from mlops_magics.drift.tallies import Categories
 
 #: Categories in which fewer rows are expected are counted together for χ².
@@ -34,13 +35,7 @@ def compare(profile: Mapping[str, Any], seen: Categories) -> dict[str, Any]:
         ``psi``, ``chance``, ``drift``, ``bins`` (categories and epsilon), ``jensen_shannon``,
         ``chi2``, ``chi2_p``, ``cramers_v``, ``histogram`` and ``p``, uncorrected.
     """
-    known: Mapping[str, int] = profile["categories"]
-    names = [*known, OTHER if profile["other"] else NEW, MISSING]
-    before = np.array([*known.values(), profile["other"], profile["missing"]], dtype=float)
-    other = sum(count for name, count in seen.counts.items() if name not in known)
-    now = np.array(
-        [*(seen.counts.get(name, 0) for name in known), other, seen.missing], dtype=float
-    )
+    names, before, now = _binned(profile, seen)
     stability = shares.stability(before, now)
     test = shares.chi_square(before, now, fewest=FEWEST)
     return {
@@ -55,6 +50,21 @@ def compare(profile: Mapping[str, Any], seen: Categories) -> dict[str, Any]:
         "p": test.p,
         "histogram": _histogram(names, before, now),
     }
+
+
+def binned(profile: Mapping[str, Any], seen: Categories) -> tuple[list[str], Floats]:
+    """The categories that a profile tells apart, and how often each came."""
+    names, _, now = _binned(profile, seen)
+    return names, now
+
+
+def _binned(profile: Mapping[str, Any], seen: Categories) -> tuple[list[str], Floats, Floats]:
+    known: Mapping[str, int] = profile["categories"]
+    names = [*known, OTHER if profile["other"] else NEW, MISSING]
+    before = np.array([*known.values(), profile["other"], profile["missing"]], dtype=float)
+    other = sum(count for name, count in seen.counts.items() if name not in known)
+    now = [*(seen.counts.get(name, 0) for name in known), other, seen.missing]
+    return names, before, np.array(now, dtype=float)
 
 
 def _histogram(names: list[str], before: Any, now: Any) -> dict[str, Any]:

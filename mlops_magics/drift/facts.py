@@ -19,6 +19,7 @@ def subject(
     service: Mapping[str, Any],
     performance: Mapping[str, Any],
     rows: int,
+    multivariate: Mapping[str, Any] | None = None,
 ) -> Subject:
     """The facts of a monitoring record, or of what will become one.
 
@@ -31,8 +32,15 @@ def subject(
         ``requests``, ``error_rate`` and ``latency_ms`` (``p50``, ``p95``, ``p99``).
     performance : mapping
         ``metrics``: name → value; ``reason`` where there are none.
+    multivariate : mapping, optional
+        As `mlops_magics.drift.multivariate.measure` gives it; empty where nobody asked.
     """
     known, unknown = of_features(features)
+    if multivariate and multivariate.get("auc") is not None:
+        known["multivariate_drift"] = float(multivariate["auc"])
+    else:
+        why = str((multivariate or {}).get("reason") or "it was not asked for (--multivariate)")
+        unknown["multivariate_drift"] = why.rstrip(".")
     known["rows"] = float(rows)
     for fact in ("requests", "error_rate"):
         if service.get(fact) is not None:

@@ -185,10 +185,7 @@ def compare(profile: Mapping[str, Any], now: Numbers) -> dict[str, Any]:
         ``reference_mean``, ``histogram``; ``p``, uncorrected.
     """
     reference = Reference(profile)
-    edges = reference.edges()
-    before = np.r_[reference.counts(edges), int(profile["missing"])]
-    binned = np.diff(np.r_[0, now.reached(edges), now.given])
-    here = np.r_[binned, now.missing]
+    edges, before, here = _binned(profile, reference, now)
     stability = shares.stability(before, here)
     p = shares.missing_p((int(profile["missing"]), int(profile["rows"])), (now.missing, now.rows))
     found: dict[str, Any] = {
@@ -214,6 +211,21 @@ def compare(profile: Mapping[str, Any], now: Numbers) -> dict[str, Any]:
         "mean": now.mean,
         "histogram": _histogram(reference, np.sort(now.sample)),
     }
+
+
+def binned(profile: Mapping[str, Any], now: Numbers) -> Floats:
+    """How many values lie in each bin of PSI, and last how many are missing."""
+    return _binned(profile, Reference(profile), now)[2]
+
+
+def _binned(
+    profile: Mapping[str, Any], reference: Reference, now: Numbers
+) -> tuple[Floats, Floats, Floats]:
+    """The edges of the bins of PSI, and both sides' counts in them; missing ones are the last."""
+    edges = reference.edges()
+    before = np.r_[reference.counts(edges), int(profile["missing"])]
+    here = np.r_[np.diff(np.r_[0, now.reached(edges), now.given]), now.missing].astype(float)
+    return edges, before, here
 
 
 def _histogram(reference: Reference, ordered: Floats) -> dict[str, Any]:

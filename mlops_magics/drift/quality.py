@@ -26,6 +26,12 @@ MANY = 100
 FEWEST_ROWS = 30
 
 
+def too_few(rows: int, to: str = "judge") -> str:
+    """That there are not enough rows for something, without the full stop."""
+    count = "1 row is" if rows == 1 else f"{rows} rows are"
+    return f"{count} too few to {to} ({FEWEST_ROWS} are needed)"
+
+
 def find(
     reference: Profile, current: pd.DataFrame | Seen, exclude: tuple[str, ...] = ()
 ) -> list[str]:

@@ -21,11 +21,9 @@ import pandas as pd
 from mlops_magics import records
 from mlops_magics.drift import categorical, numeric, seen, shares
 from mlops_magics.drift import exact as drift_exact
-from mlops_magics.drift.quality import FEWEST_ROWS
-from mlops_magics.drift.seen import Column, Seen
+from mlops_magics.drift.quality import FEWEST_ROWS, too_few
+from mlops_magics.drift.seen import Column, Profile, Seen
 from mlops_magics.drift.tallies import Categories, Numbers
-
-Profile = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,18 +71,37 @@ def compare(
         ``ks_p``, ``wasserstein``, ``wasserstein_std``, ``mean``, ``reference_mean``, for
         categories ``chi2``, ``chi2_p``, ``cramers_v``.
     """
-    chosen = rule or Rule()
+    found = measure(reference, current, exclude=exclude, masked=masked)
+    if exact is not None:
+        for feature in found:
+            feature |= _exactly(feature, reference, *exact)
+    return decide(found, rule)
+
+
+def measure(
+    reference: Profile,
+    current: pd.DataFrame | Seen,
+    *,
+    exclude: tuple[str, ...] = (),
+    masked: Collection[str] = (),
+) -> list[dict[str, Any]]:
+    """The figures of each feature, of which nothing is decided yet; as `compare` takes and gives.
+
+    What is decided together, as its p-values are corrected together, is measured part by part.
+    """
     here = seen.of(reference, current) if isinstance(current, pd.DataFrame) else current
-    found = [
+    return [
         _masked(name, profile, here.rows)
         if name in masked
         else _measure(name, profile, here.columns.get(name), here.rows)
         for name, profile in reference.items()
         if name not in exclude
     ]
-    if exact is not None:
-        for feature in found:
-            feature |= _exactly(feature, reference, *exact)
+
+
+def decide(found: list[dict[str, Any]], rule: Rule | None = None) -> list[dict[str, Any]]:
+    """Whether each of the measured features drifted, with p-values corrected for all of them."""
+    chosen = rule or Rule()
     tested = [f for f in found if "p" in f]
     corrected = shares.correct([f["p"] for f in tested])
     for feature, p in zip(tested, corrected, strict=True):
@@ -122,7 +139,6 @@ def _masked(name: str, profile: Mapping[str, Any], rows_now: int) -> dict[str, A
 def _measure(
     name: str, profile: Mapping[str, Any], column: Column | None, rows_now: int
 ) -> dict[str, Any]:
-    kind = str(profile["type"])
     base = _base(name, profile)
     if rows_now == 0:
         return base | {"rows": 0, "missing": None, "reason": "There are no rows."}
@@ -130,7 +146,7 @@ def _measure(
         reason = "The column is missing from the data."
         return base | {"drifted": True, "level": "changed", "reason": reason}
     base |= {"rows": rows_now, "missing": column.missing / rows_now}
-    reason = _no_comparison(kind, profile)
+    reason = no_comparison(profile)
     if reason:
         return base | {"reason": reason}
     if not column.readable:
@@ -139,10 +155,12 @@ def _measure(
         return base | numeric.compare(profile, column.tally)
     if isinstance(column.tally, Categories):
         return base | categorical.compare(profile, column.tally)
-    raise TypeError(f"A column of {kind} is not compared.")  # said above
+    raise TypeError(f"A column of {profile['type']} is not compared.")  # said above
 
 
-def _no_comparison(kind: str, profile: Mapping[str, Any]) -> str:
+def no_comparison(profile: Mapping[str, Any]) -> str:
+    """Why nothing can be compared with a column's profile; empty where it can."""
+    kind = str(profile["type"])
     if int(profile["missing"]) >= int(profile["rows"]):
         return "It had no value in training, so there is nothing to compare with."
     if kind == "datetime":
@@ -156,11 +174,10 @@ def _no_comparison(kind: str, profile: Mapping[str, Any]) -> str:
 
 def _decide(feature: Mapping[str, Any], rule: Rule) -> dict[str, Any]:
     if feature["rows"] < FEWEST_ROWS:
-        few = "1 row is" if feature["rows"] == 1 else f"{feature['rows']} rows are"
-        reason = f"{few} too few to judge ({FEWEST_ROWS} are needed)."
+        reason = f"{too_few(feature['rows'])}."
         return {"drifted": False, "level": "not judged", "reason": reason}
     drift, p = feature["drift"], feature["p_corrected"]
-    figures = f"PSI {feature['psi']:.3f} ({feature['chance']:.3f} by chance), p {_p(p)}"
+    figures = f"PSI {feature['psi']:.3f} ({feature['chance']:.3f} by chance), p {shares.shown(p)}"
     if p > rule.alpha:
         return {"drifted": False, "level": "none", "reason": f"No drift is seen: {figures}."}
     if drift >= rule.large:
@@ -169,10 +186,6 @@ def _decide(feature: Mapping[str, Any], rule: Rule) -> dict[str, Any]:
         reason = f"Moderate drift: {figures}.{_how(feature)}"
         return {"drifted": False, "level": "moderate", "reason": reason}
     return {"drifted": False, "level": "none", "reason": f"Hardly any drift: {figures}."}
-
-
-def _p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _how(feature: Mapping[str, Any]) -> str:

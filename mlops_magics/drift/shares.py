@@ -161,6 +161,11 @@ def missing_p(reference: tuple[int, int], current: tuple[int, int]) -> float:
     return chi_square(table[0], table[1]).p
 
 
+def shown(p: float) -> str:
+    """A p-value in words."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def correct(p: list[float]) -> list[float]:
     """p-values adjusted for their number (Benjamini and Hochberg 1995)."""
     if not p:

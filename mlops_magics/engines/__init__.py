@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["find"]
 
 
-def find(on: str = "local", jobs: int | None = None) -> Engine:
+def find(on: str = "local", jobs: int | None = None, *, light: bool = False) -> Engine:
     """The engine that `on` names, not yet opened.
 
     Parameters
@@ -26,6 +26,8 @@ def find(on: str = "local", jobs: int | None = None) -> Engine:
         An engine's name, or an address (``tcp://127.0.0.1:8786``) whose scheme an engine serves.
     jobs : int, optional
         How many tasks may run at a time; by default what the engine has.
+    light : bool
+        Whether tasks only drive other processes, so that threads will do on this machine.
 
     Raises
     ------
@@ -38,7 +40,7 @@ def find(on: str = "local", jobs: int | None = None) -> Engine:
         raise WrongUsage(f"--jobs must be at least 1, not {jobs}.", "1 works in this process.")
     scheme, separator, _ = on.partition("://")
     if not separator:
-        made: Engine = plugins.load("engine", on)(jobs)
+        made: Engine = plugins.load("engine", on)(jobs, light=light)
         return made
     serving: dict[str, type[Engine]] = {}
     for name in plugins.names("engine"):
@@ -46,4 +48,4 @@ def find(on: str = "local", jobs: int | None = None) -> Engine:
         serving |= dict.fromkeys(kind.schemes, kind)
     if scheme not in serving:
         raise UnknownName("engine for the address", on, [f"{s}://…" for s in serving])
-    return serving[scheme](jobs, on)
+    return serving[scheme](jobs, on, light=light)

@@ -21,6 +21,8 @@ class Engine(ABC):
         How many tasks may run at a time; by default as many as there are workers.
     address : str
         Where it is, as given; empty for its own default.
+    light : bool
+        Whether tasks only drive other processes, as a kernel is one, so that threads will do.
 
     Attributes
     ----------
@@ -33,9 +35,10 @@ class Engine(ABC):
     name: ClassVar[str]
     schemes: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, jobs: int | None = None, address: str = "") -> None:
+    def __init__(self, jobs: int | None = None, address: str = "", *, light: bool = False) -> None:
         self.jobs = jobs
         self.address = address
+        self.light = light
 
     @property
     def label(self) -> str:
@@ -83,4 +86,10 @@ class Engine(ABC):
 
         Where tasks run apart, each gets a value of its own. A worker that dies is an exception of
         the future, unless the task was done again elsewhere.
+        """
+
+    def recall(self, reason: str) -> None:  # noqa: B027  # an engine that can't leaves it
+        """Tell the tasks that nobody wants them any more; those that listen end early.
+
+        A task listens through ``engines.tasks.current().recalled``. By default they go on.
         """

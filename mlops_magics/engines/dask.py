@@ -11,12 +11,34 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from mlops_magics.engines import pickling
+from mlops_magics.engines import dask_tasks, pickling, tasks
 from mlops_magics.engines.base import Engine
 from mlops_magics.errors import MissingExtra, MlopsError, StepFailed, WrongUsage
 
 #: Seconds within which a scheduler must answer.
 PATIENCE = 5.0
+
+
+#: Bytes up to which a shared value goes with each task; Dask calls more than that a large graph.
+SMALL = 10_000_000
+
+
+class _Scattered:
+    """A large value in the memory of workers, put there again when it was lost.
+
+    Dask soon keeps a single copy of what was sent to all of them, and the worker that has it may
+    be the one that dies; the tasks which needed it are cancelled then.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._future: Any = None
+
+    def on(self, client: Any) -> Any:
+        """What a task takes for it."""
+        if self._future is None or self._future.status not in ("pending", "finished"):
+            self._future = client.scatter(self._content, broadcast=True, hash=False)
+        return self._future
 
 
 class DaskEngine(Engine):
@@ -31,8 +53,8 @@ class DaskEngine(Engine):
     name = "dask"
     schemes = ("tcp", "tls")
 
-    def __init__(self, jobs: int | None = None, address: str = "") -> None:
-        super().__init__(jobs, address)
+    def __init__(self, jobs: int | None = None, address: str = "", *, light: bool = False) -> None:
+        super().__init__(jobs, address, light=light)
         self._client: Any = None
         self._executor: Any = None
 
@@ -108,17 +130,29 @@ class DaskEngine(Engine):
         self._client.close()
 
     def share(self, value: Any) -> Any:
-        """Kept in the memory of every worker, so that the death of one loses nothing."""
-        return self._client.scatter(pickling.dumps(value), broadcast=True, hash=False)
+        """With each task, so that no death of a worker loses it; what is large lies on workers."""
+        content = pickling.dumps(value)
+        return content if len(content) <= SMALL else _Scattered(content)
 
     def submit(self, function: Callable[..., Any], shared: Any, *arguments: Any) -> Future[Any]:
         """On whichever worker is free; of one that dies the task is done again on another."""
-        future: Future[Any] = self._executor.submit(_run, function, shared, *arguments)
+        owner = self._client.id if self.light else ""
+        if isinstance(shared, _Scattered):
+            shared = shared.on(self._client)
+        future: Future[Any] = self._executor.submit(_run, owner, function, shared, *arguments)
         return future
 
+    def recall(self, reason: str) -> None:
+        """Heard by light tasks, which look whether they are still wanted."""
+        self._client.set_metadata([f"{dask_tasks.RECALL}-{self._client.id}"], reason)
 
-def _run(function: Callable[..., Any], content: bytes, *arguments: Any) -> Any:
-    return function(pickling.loads(content), *arguments)
+
+def _run(owner: str, function: Callable[..., Any], content: bytes, *arguments: Any) -> Any:
+    value = pickling.loads(content)
+    if not owner:  # short tasks of which the attempts need not be told apart
+        return function(value, *arguments)
+    with tasks.running(dask_tasks.DaskTask(owner)):
+        return function(value, *arguments)
 
 
 def _release() -> str:

@@ -1,4 +1,7 @@
-"""This machine: one task at a time in this process, or several in processes of their own."""
+"""This machine: one task at a time in this process, or several in processes of their own.
+
+Tasks that only drive other processes are run by threads.
+"""
 
 from __future__ import annotations
 
@@ -13,32 +16,36 @@ from typing import Any, Self
 
 from mlops_magics.engines import pickling
 from mlops_magics.engines.base import Engine
+from mlops_magics.engines.threads import Threads
 
 #: What numerical libraries take for the number of their threads.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 class LocalEngine(Engine):
-    """Processes of joblib's pool (loky); with one job, this process itself."""
+    """Processes of joblib's pool (loky), or threads; with one job, this process itself."""
 
     name = "local"
 
-    def __init__(self, jobs: int | None = None, address: str = "") -> None:
-        super().__init__(jobs, address)
+    def __init__(self, jobs: int | None = None, address: str = "", *, light: bool = False) -> None:
+        super().__init__(jobs, address, light=light)
         self._pool: Any = None
+        self._threads: Threads | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     @property
     def workers(self) -> int:
-        """As many as were asked for; one by default."""
-        return self.jobs or 1
+        """As many as were asked for; by default one, of threads as many as there are cores."""
+        return self.jobs or (_cores() if self.light else 1)
 
     @property
     def apart(self) -> bool:
-        """With more than one job."""
-        return self.workers > 1
+        """With more than one job that takes a process."""
+        return self.workers > 1 and not self.light
 
     def __enter__(self) -> Self:
+        if self.light:
+            self._threads = Threads(self.workers)
         if self.apart:
             self._folder = tempfile.TemporaryDirectory(prefix="mlops-")
         return self
@@ -50,6 +57,8 @@ class LocalEngine(Engine):
         traceback: TracebackType | None,
     ) -> None:
         self._end(kill=error is not None)
+        if self._threads is not None:
+            self._threads.close(early=error is not None)
         if self._folder is not None:
             self._folder.cleanup()
 
@@ -67,7 +76,9 @@ class LocalEngine(Engine):
         return file
 
     def submit(self, function: Callable[..., Any], shared: Any, *arguments: Any) -> Future[Any]:
-        """At once in this process, or in the next process that is free."""
+        """At once in this process, or in the next thread or process that is free."""
+        if self._threads is not None:
+            return self._threads.submit(function, shared, *arguments)
         if not self.apart:
             done: Future[Any] = Future()
             try:
@@ -81,6 +92,11 @@ class LocalEngine(Engine):
             self._end(kill=True)
             return self._open().submit(_run, function, shared, *arguments)
 
+    def recall(self, reason: str) -> None:
+        """Heard by tasks in threads."""
+        if self._threads is not None:
+            self._threads.recall.call(reason)
+
     def _open(self) -> Executor:
         if self._pool is None:
             from joblib.externals.loky import ProcessPoolExecutor
@@ -92,6 +108,13 @@ class LocalEngine(Engine):
             )
         pool: Executor = self._pool
         return pool
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _leave_interrupts_to_the_parent() -> None:

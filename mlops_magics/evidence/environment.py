@@ -83,6 +83,7 @@ def notebook() -> dict[str, Any]:
         found: dict[str, Any] = {"path": headless, "headless": True}
         if os.environ.get("MLOPS_EXECUTION"):
             found["execution"] = os.environ["MLOPS_EXECUTION"]
+            found["attempt"] = os.environ.get("MLOPS_ATTEMPT", "1")
         return found
     interactive = os.environ.get("JPY_SESSION_NAME")
     return {"path": interactive, "headless": False} if interactive else {}

@@ -78,8 +78,8 @@ def _of_lock(text: str) -> Hashes:
 def _of_requirements(text: str) -> Hashes:
     found: Hashes = {}
     pins = list(_PINNED.finditer(text))
-    ends = [pin.start() for pin in pins[1:]] + [len(text)]
-    for pin, end in zip(pins, ends, strict=True):
+    bounds = [*(pin.start() for pin in pins), len(text)]
+    for pin, end in zip(pins, bounds[1:], strict=True):
         _add(found, pin[1], pin[2], text[pin.end() : end])
     return found
 

@@ -223,7 +223,11 @@ def _clauses(
 
 def _by(metric: metrics.Metric, keyword: Token, value: Token) -> str:
     if metric.needs == "measurement":
-        raise Unreadable(_column(keyword), f"{metric.name} is not measured by group: leave out by.")
+        more = (
+            f"; `monitor --by {_name(value)}` judges each group" if metric.name == "drift" else ""
+        )
+        said = f"{metric.name} is not measured by group: leave out by{more}."
+        raise Unreadable(_column(keyword), said)
     return _name(value)
 
 

@@ -172,6 +172,17 @@ class PredictionDrift(Drift):
     takes_column = False
 
 
+class MultivariateDrift(Measurement):
+    """How well a classifier tells the rows that came from those of training: its AUC.
+
+    0.5 where there is nothing to tell, 1 where each row is told. Of all columns together, so a
+    change of how they go together is seen; `monitor` names the columns that drive it.
+    """
+
+    name = "multivariate_drift"
+    has_reference = False
+
+
 class Missing(Measurement):
     """Share of a column's values that are missing."""
 

@@ -18,10 +18,14 @@ AUTOSAVE = 2.0
 
 
 class Progress(NotebookExecutionManager):  # type: ignore[misc]  # untyped
-    """Notes when each cell begins and ends, says so, and saves every now and then."""
+    """Notes when each cell begins and ends, says so, and saves every now and then.
 
-    def __init__(self, notebook: Any, save: Callable[[Any], None]) -> None:
+    Where several notebooks run at a time, one that is `quiet` leaves the lines to who runs them.
+    """
+
+    def __init__(self, notebook: Any, save: Callable[[Any], None], *, quiet: bool = False) -> None:
         self._save, self._next, self._first = save, 0.0, True
+        self._level = logging.DEBUG if quiet else logging.INFO
         super().__init__(notebook, progress_bar=False, autosave_cell_every=0)
 
     def save(self, **_: Any) -> None:
@@ -50,7 +54,7 @@ class Progress(NotebookExecutionManager):  # type: ignore[misc]  # untyped
         if cell.cell_type == "code":
             took = cell.metadata.papermill.get("duration") or 0.0
             number = 0 if cell_index is None else cell_index + 1
-            log.info("cell %d of %d: %.1f s", number, len(self.nb.cells), took)
+            log.log(self._level, "cell %d of %d: %.1f s", number, len(self.nb.cells), took)
 
     def notebook_complete(self, **_: Any) -> None:
         """Note the end; the states of the cells are settled by the outcome."""

@@ -80,6 +80,7 @@ def build(
     arguments: Mapping[str, Any],
     steps: Sequence[Mapping[str, Any]] = (),
     run_id: str = "",
+    attempt: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The record of one run; secrets are masked by name here, by value in `sealed`.
 
@@ -91,6 +92,8 @@ def build(
         What the verbs in the notebook left in the journal.
     run_id : str
         The MLflow run of the execution, if there is one.
+    attempt : mapping, optional
+        ``number`` and ``place`` of this one, and the ``earlier`` ones that were lost.
     """
     body: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -116,6 +119,7 @@ def build(
         "steps": list(steps),
         "warnings": list(outcome.warnings),
         "run_id": run_id,
+        "attempt": attempt or {"number": 1, "place": "", "earlier": []},
     }
     return dict(jsonable(body))
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import nbformat
 
+from mlops_magics.evidence import secrets
 from mlops_magics.notebooks import parameters, settling
 from mlops_magics.notebooks.booting import Boot
 from mlops_magics.notebooks.kernels import Kernel
@@ -34,6 +35,8 @@ class Plan:
         Seconds for all of it, and for each cell.
     folder : str or None
         The kernel's working directory; this process's by default.
+    quiet : bool
+        Whether its cells are told by no lines of progress.
     """
 
     notebook: nbformat.NotebookNode
@@ -43,6 +46,7 @@ class Plan:
     timeout: float | None = None
     cell_timeout: float | None = None
     folder: str | None = None
+    quiet: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +76,15 @@ class Outcome:
     started: str = ""
     ended: str = ""
     duration: float = 0.0
+
+    def masked(self, masker: secrets.Masker) -> Outcome:
+        """The same without the secrets that `masker` knows."""
+        return replace(
+            self,
+            notebook=nbformat.from_dict(masker(self.notebook)),
+            reason=masker(self.reason),
+            failed_cell=masker(self.failed_cell),
+        )
 
 
 def run(
@@ -112,7 +125,7 @@ def run(
         from mlops_magics.notebooks.progress import Progress
 
         notebook = _prepared(plan)
-        progress = Progress(notebook, save)
+        progress = Progress(notebook, save, quiet=plan.quiet)
         if meanwhile is not None:
             meanwhile()
         progress.notebook_start()

@@ -61,6 +61,17 @@ def _line(one: Lifted, number: Any) -> str:
     return f"{one.name}{annotation} = {one.value!r}  # cell {number}"
 
 
+def add_parameter(notebook: Notebook, name: str, value: str) -> None:
+    """One more text for the parameters cell, which is made if there is none."""
+    line = f"{name}: str = {value!r}"
+    for cell in notebook.cells:
+        if parameters.TAG in cell.metadata.get("tags", ()):
+            cell.source = f"{cell.source}\n{line}"
+            return
+    made = new_code_cell(line, metadata={"tags": [parameters.TAG]})
+    notebook.cells.insert(1, made)  # after the heading
+
+
 def number_of(notebook: Mapping[str, Any], index: int) -> Any:
     """The recorded number of the cell at `index`; ``None`` for a cell that was added."""
     return notebook["cells"][index].get("metadata", {}).get("mlops", {}).get("cell")

@@ -5,16 +5,17 @@ Field names are public. A record knows its JSON; its text and HTML forms are fun
 that facts never depend on how they look.
 """
 
-from mlops_magics.records.base import RENDERERS, SCHEMA_VERSION, Record, jsonable, now
+from mlops_magics.records.base import RENDERERS, SCHEMA_VERSION, Record, jsonable, now, stamp
 from mlops_magics.records.data import Column, Dataset
 from mlops_magics.records.explanations import Explanation
 from mlops_magics.records.model_cards import CardFact, CardSection, CardTable, ModelCard
-from mlops_magics.records.notebooks import Execution, Retraining, Verification
+from mlops_magics.records.notebooks import Execution, Executions, Retraining, Verification
 from mlops_magics.records.operations import Deployment, Monitoring, Package, Prediction
 from mlops_magics.records.overview import Check, Demo, Diagnosis, Overview, Written
 from mlops_magics.records.promotions import History, Promotion, Rollback
 from mlops_magics.records.reading import read
 from mlops_magics.records.runs import Changes, Comparison, Logged, Reproduction, Run, Tuning
+from mlops_magics.records.schedules import Schedule
 from mlops_magics.records.verdicts import DataCheck, GoalResult, Verdict
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Deployment",
     "Diagnosis",
     "Execution",
+    "Executions",
     "Explanation",
     "GoalResult",
     "History",
@@ -48,6 +50,7 @@ __all__ = [
     "Retraining",
     "Rollback",
     "Run",
+    "Schedule",
     "Tuning",
     "Verdict",
     "Verification",
@@ -55,4 +58,5 @@ __all__ = [
     "jsonable",
     "now",
     "read",
+    "stamp",
 ]

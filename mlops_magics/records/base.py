@@ -28,7 +28,12 @@ RENDERERS = {
 
 def now() -> str:
     """The time in UTC, ISO 8601, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return stamp(datetime.now(UTC), "milliseconds")
+
+
+def stamp(moment: datetime, to: str = "seconds") -> str:
+    """A moment in UTC, ISO 8601."""
+    return moment.astimezone(UTC).isoformat(timespec=to).replace("+00:00", "Z")
 
 
 def jsonable(value: Any) -> Any:

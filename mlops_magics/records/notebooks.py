@@ -22,8 +22,15 @@ class Execution(Record):
         ``finished``, ``failed``, ``interrupted``, ``killed`` or ``timed out``.
     failed_cell : mapping or None
         Index, id, error name and message of the cell at which it stopped.
+    reason : str
+        Why it did not finish.
     cells : mapping
         How many were run, failed and never reached.
+    attempt, place : int, str
+        Which attempt this is, from 1, and the worker that made it; `earlier` holds ``place`` and
+        ``started`` of those that were lost with their workers.
+    varied : mapping
+        The parameters that tell it from the others of a grid.
 
     The exit code is 0 when it finished and 1 when it did not, but that of the error where a cell
     stopped because something was judged and found wanting (3), held for approval (4) or not intact
@@ -41,6 +48,11 @@ class Execution(Record):
     digest: str = ""
     steps: tuple[Mapping[str, Any], ...] = ()
     run_id: str = ""
+    reason: str = ""
+    attempt: int = 1
+    place: str = ""
+    earlier: tuple[Mapping[str, Any], ...] = ()
+    varied: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -50,6 +62,37 @@ class Execution(Record):
         error = str((self.failed_cell or {}).get("error", ""))
         said = {kind.__name__: kind.exit_code for kind in (Refused, HeldForApproval, NotIntact)}
         return said.get(error, 1) if self.status == "failed" else 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executions(Record):
+    """Several notebooks, or one with several sets of parameters, run at the same time.
+
+    Attributes
+    ----------
+    runs : tuple of Execution
+        In the order in which they were asked for; the status of one that was not begun is
+        ``never ran``.
+    folder : str
+        Where the executed notebooks are.
+    engine : str
+        What ran them, and `jobs` how many at a time.
+    duration : float
+        Seconds for all.
+
+    The exit code is 1 if any of them failed; else the largest of theirs.
+    """
+
+    runs: tuple[Execution, ...]
+    folder: str = ""
+    engine: str = ""
+    jobs: int = 1
+    duration: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        codes = {run.exit_code for run in self.runs}
+        return 1 if 1 in codes else max(codes, default=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -107,6 +107,17 @@ class Monitoring(Record):
         Measured metrics where labels were given.
     quality : tuple of str
         Data-quality findings, one sentence each.
+    multivariate : mapping
+        Of all features together, where asked for: ``auc`` with ``interval`` and ``p``,
+        ``drivers``, ``reason``.
+    windows : tuple of mapping
+        Where cut by time, the oldest first: ``begin``, ``end``, ``rows``, ``drift`` by feature,
+        ``drifted``.
+    changes : tuple of mapping
+        When a feature changed: ``feature``, ``at``, ``before``, ``after``, ``p``, ``reason``.
+    segments : tuple of mapping
+        Where asked for by a column: ``segment``, ``rows``, ``share`` and ``reference_share``,
+        ``drift`` by feature, ``drifted``, ``reason``.
     goals : tuple of GoalResult
         The thresholds and what was measured for each.
     """
@@ -118,6 +129,10 @@ class Monitoring(Record):
     performance: Mapping[str, Any] = field(default_factory=dict)
     quality: tuple[str, ...] = ()
     goals: tuple[GoalResult, ...] = ()
+    multivariate: Mapping[str, Any] = field(default_factory=dict)
+    windows: tuple[Mapping[str, Any], ...] = ()
+    changes: tuple[Mapping[str, Any], ...] = ()
+    segments: tuple[Mapping[str, Any], ...] = ()
     model: str = ""
     rows: int = 0
     reference_rows: int = 0

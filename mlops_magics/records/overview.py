@@ -21,6 +21,10 @@ class Overview(Record):
         Runs of dead processes, now closed as killed.
     delivered : tuple of str
         Runs that were kept on this machine while the store was away, delivered now.
+    schedules : tuple of mapping
+        One each: ``name``, ``kind``, ``every``, ``cron``, ``path``, ``last_run`` and ``next_run``
+        (ISO 8601, UTC; ``None`` where there is none), its ``outcome``, whether it is ``overdue``,
+        and what there is to say of it (``note``).
     """
 
     store: str
@@ -28,6 +32,7 @@ class Overview(Record):
     deployments: tuple[Deployment, ...] = ()
     closed_runs: tuple[str, ...] = ()
     delivered: tuple[str, ...] = ()
+    schedules: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,6 +68,11 @@ def written(name: str) -> Deployment:
     return _read(folder(name) / FILE)
 
 
+def serving(model: str) -> list[str]:
+    """The deployments of a model, whatever the version."""
+    return [n for n in names() if written(n).model.rpartition("/")[0] == model]
+
+
 def _current(name: str) -> Deployment:
     read = written(name)
     seen = refreshed(read)

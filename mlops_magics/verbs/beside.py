@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics import drift, evidence, goals, store
 from mlops_magics.errors import MlopsError, UnknownName, WrongUsage
 from mlops_magics.records import Dataset, Monitoring
-from mlops_magics.verbs import evaluation, large, performance, validating
+from mlops_magics.verbs import closely, evaluation, large, performance, validating
+from mlops_magics.verbs.closely import Trained, Ways
 from mlops_magics.verbs.evaluation import Asked
 from mlops_magics.verbs.observing import Observed
 
@@ -29,6 +30,7 @@ class Look:
         self.target = str(training.target or "") if training else ""
         self.warnings: list[str] = []
         self.asked: Asked | None = None
+        self.trained = Trained(training, store.datasets.frames)
         try:
             self.asked = evaluation.of_version(version)
         except MlopsError as error:
@@ -45,13 +47,10 @@ class Look:
 
         came, warnings = None, tuple[str, ...]()
         if (file := large.file(data)) is not None:
-            came, frame = (
-                drift.seen.of_parquet(self._profile(), file, only=True),
-                large.sample(file),
-            )
+            came, frame = large.count(file, self._profile()), large.sample(file)
             warnings = (
-                f"Drift and quality are of all {came.rows:,} rows; predictions and performance of "
-                f"{len(frame):,} of them, evenly spread.",
+                f"Drift and quality are of all {came.rows:,} rows; predictions, performance and "
+                f"what else is asked for of {len(frame):,} of them, evenly spread.",
             )
         else:
             frame = store.datasets.load(data).frame
@@ -69,7 +68,14 @@ class Look:
         return Observed(frame=frame, predictions=predictions, came=came, warnings=warnings)
 
     def judge(
-        self, seen: Observed, labels: Any, on: str, asked_for: Sequence[Goal], *, exact: bool
+        self,
+        seen: Observed,
+        labels: Any,
+        on: str,
+        asked_for: Sequence[Goal],
+        *,
+        exact: bool,
+        ways: Ways,
     ) -> Monitoring:
         """All that can be said of it."""
         profile = self._profile()
@@ -79,26 +85,27 @@ class Look:
             came = drift.seen.of(profile, seen.frame[known])
         rows = self._rows(seen) if exact else None
         features = drift.report.compare(profile, came, masked=masked, exact=rows) if profile else []
-        features += self._predictions(seen)
+        answers = self._answers(seen)
+        features += _predictions(*answers) if answers else []
+        closer = closely.look(ways, asked_for, seen, profile, self.trained, self.training, answers)
         quality = drift.quality.find(profile, came, masked) if profile else []
         performed = performance.measure(seen, self.asked, self.training, labels, on)
-        self.warnings += performed.notes
+        self.warnings += [*closer.notes, *performed.notes]
         subject = drift.facts.subject(
             name=self.version.ref,
             features=features,
             service=seen.service,
             performance=performed.facts,
             rows=seen.rows,
+            multivariate=closer.multivariate,
         )
         if performed.sample is not None:
             subject = replace(subject, sample=performed.sample, features=performed.rows, problem="")
         self._check(asked_for, seen)
         results = goals.judging.judge(asked_for, subject)
-        fewest = drift.quality.FEWEST_ROWS
-        if 0 < len(seen.frame) < fewest:
-            count = "1 row is" if len(seen.frame) == 1 else f"{len(seen.frame)} rows are"
-            self.warnings.append(f"{count} too few to judge drift ({fewest} are needed).")
-        drifted = any(f["drifted"] for f in features)
+        if 0 < len(seen.frame) < drift.quality.FEWEST_ROWS:
+            self.warnings.append(f"{drift.quality.too_few(len(seen.frame), 'judge drift')}.")
+        drifted = any(f["drifted"] for f in features) or closer.drifted
         return Monitoring(
             deployment="",
             passed=all(r.passed for r in results) if asked_for else not drifted,
@@ -107,6 +114,10 @@ class Look:
             performance=performed.facts,
             quality=tuple(quality),
             goals=results,
+            multivariate=closer.multivariate,
+            windows=closer.windows,
+            changes=closer.changes,
+            segments=closer.segments,
             model=self.version.ref,
             rows=seen.rows,
             reference_rows=int(self.training.split.get("train_rows", 0)) if self.training else 0,
@@ -123,7 +134,7 @@ class Look:
                 "Leave --exact out, or give a part of them.",
             )
         try:
-            return store.datasets.frames(self.training)[0], seen.frame
+            return self.trained.rows(), seen.frame
         except MlopsError as error:
             self.warnings.append(f"Figures are those of the profile: {error}")
             return None
@@ -139,30 +150,28 @@ class Look:
             if name != self.target and (not used or name in used)
         }
 
-    def _predictions(self, seen: Observed) -> list[dict[str, Any]]:
-        """The predictions beside those of the last validation."""
+    def _answers(self, seen: Observed) -> tuple[Mapping[str, Any], pd.Series] | None:
+        """The profile of the predictions of the last validation, and those that were seen."""
         import pandas as pd
 
         if seen.predictions is None or not len(seen.predictions):
-            return []
+            return None
         run_id = self.version.tags.get("mlops.verdict")
         if not run_id:
             self.warnings.append(
                 f"{self.version.ref} was not validated, so there are no earlier predictions to "
                 "compare with."
             )
-            return []
+            return None
         try:
             before = pd.read_parquet(store.runs.fetch(run_id, validating.PREDICTIONS))["prediction"]
         except (MlopsError, OSError):
             self.warnings.append(f"The predictions of its validation ({run_id}) can't be had.")
-            return []
+            return None
         now = seen.predictions
         if self.asked is None or self.asked.task == "classification":
             before, now = before.astype(str), now.astype(str)  # classes, whatever their type
-        reference = evidence.profile.profile(before.to_frame("prediction"))
-        (found,) = drift.report.compare(reference, now.to_frame("prediction"))
-        return [{**found, "role": "prediction"}]
+        return evidence.profile.profile(before.to_frame("prediction"))["prediction"], now
 
     def _check(self, asked_for: Sequence[Goal], seen: Observed) -> None:
         """Refuse thresholds about columns that neither training nor the data knows."""
@@ -172,3 +181,9 @@ class Look:
                 if column not in (None, "*") and column not in known:
                     hint = f"(In the goal {goal.text!r}.)"
                     raise UnknownName("column", str(column), known - {"request_id"}, hint)
+
+
+def _predictions(before: Mapping[str, Any], now: pd.Series) -> list[dict[str, Any]]:
+    """Predictions beside those of the last validation."""
+    (found,) = drift.report.compare({"prediction": before}, now.to_frame("prediction"))
+    return [{**found, "role": "prediction"}]

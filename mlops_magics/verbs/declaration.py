@@ -31,6 +31,13 @@ class Reference:
 
 #: A DataFrame, an array, ``(X, y)``, a path, a URI, or the name of a prepared dataset.
 Data = Annotated[Any, Reference("data")]
+
+
+def is_given(data: Any) -> bool:
+    """Whether there is an argument of this kind: anything but an empty name."""
+    return not (isinstance(data, str) and not data)
+
+
 #: ``credit``, ``credit@champion``, ``credit/3``, ``runs:/…``, ``models:/…``, or a fitted model.
 Model = Annotated[Any, Reference("model")]
 #: The name of a deployment.

@@ -12,9 +12,9 @@ from typing import Any
 
 from mlops_magics.errors import MlopsError, StepFailed
 from mlops_magics.records import Demo, Execution
+from mlops_magics.verbs import executing
 from mlops_magics.verbs.auditing import verify
 from mlops_magics.verbs.declaration import verb
-from mlops_magics.verbs.executing import execute
 
 log = logging.getLogger("mlops_magics")
 
@@ -46,7 +46,7 @@ def demo(*, folder: str = "mlops-demo") -> Demo:
     place = _fresh(Path(folder))
     log.info("The demo works in %s; this takes about a minute.", place)
     with _inside(place):
-        done = execute(str(_notebook()), output=str(place / NOTEBOOK), html=True)
+        done = executing.one(str(_notebook()), output=str(place / NOTEBOOK), html=True)
         if done.status != "finished":
             raise StepFailed(_why(done), f"See {done.output}.")
         checked = verify(done.output)

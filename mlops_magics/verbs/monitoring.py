@@ -11,7 +11,8 @@ from mlops_magics import goals, records, store
 from mlops_magics.errors import BadGoal
 from mlops_magics.records import Deployment, Monitoring
 from mlops_magics.verbs import beside, goal_texts, observing
-from mlops_magics.verbs.declaration import Data, DeploymentName, verb
+from mlops_magics.verbs.closely import Ways
+from mlops_magics.verbs.declaration import Data, DeploymentName, is_given, verb
 from mlops_magics.verbs.steps import Step, step
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ def monitor(
     on: str = "",
     thresholds: str = "",
     exact: bool = False,
+    window: str = "",
+    time: str = "",
+    by: str = "",
+    multivariate: bool = False,
 ) -> Monitoring:
     """Compare what comes to a model with what it was trained on.
 
@@ -47,8 +52,8 @@ def monitor(
     since : str
         Where to begin: ``7d``, ``12h``, ``30m`` or a date; empty for all time.
     data : data, optional
-        Rows to look at in place of captured requests. A Parquet file of more than a million is
-        read in parts.
+        Rows to look at in place of captured requests. A Parquet or Feather file of more than a
+        million is read in parts.
     labels : data, optional
         The truth, as it is known by now: a column of labels, and one of keys.
     on : str, optional
@@ -59,6 +64,17 @@ def monitor(
         ``roc_auc >= 0.75``. Without any, no feature may have drifted.
     exact : bool
         Compare with the rows of training themselves, as scipy does, and not with their profile.
+    window : str, optional
+        Cut the rows into windows of this length (``1d``, ``1h``, ``1w``), judge each, and name
+        the one in which a feature changed. Without thresholds the newest must not have drifted.
+    time : str, optional
+        The column of given data by which it is cut; captured rows have a time of their own.
+    by : str, optional
+        Judge each segment of this column beside the rows of training of the same segment; more
+        than ten numbers are cut at the quarters of training.
+    multivariate : bool
+        Have a classifier tell the rows from those of training, which sees how columns go
+        together; a threshold such as ``multivariate_drift <= 0.6`` (its AUC) asks for it too.
 
     Returns
     -------
@@ -71,17 +87,20 @@ def monitor(
     BadGoal
         If a threshold can't be read.
     WrongUsage
-        If `since` is no time, or labels can't be joined.
+        If `since` is no time, `window` no length of time, or labels can't be joined.
     """
     # Only a name comes from the command line; a notebook may hand over a record.
     called = name.name if isinstance(name, Deployment) else str(name)
     asked_for = _thresholds(thresholds)
     begin = observing.beginning(since)
-    given = not (isinstance(data, str) and not data)
+    ways = Ways(window=window, time=time, by=by, multivariate=multivariate)
+    ways.check()
+    given = is_given(data)
     deployment, version = observing.find(called, captured=not given)
     training = store.datasets.by_run(version.dataset_run) if version.dataset_run else None
     arguments = {"name": called, "since": since, "data": data, "labels": labels, "on": on}
-    arguments |= {"thresholds": thresholds, "exact": exact}
+    arguments |= {"thresholds": thresholds, "exact": exact, "window": window, "time": time}
+    arguments |= {"by": by, "multivariate": multivariate}
     follows = [version.run_id, deployment.run_id if deployment else ""]
     with step("monitor", experiment=version.name, arguments=arguments, follows=follows) as current:
         log.info("Looking at %s", "the given data" if given else f"the requests to {called}")
@@ -90,7 +109,7 @@ def monitor(
             seen = look.given(data)
         else:
             seen = observing.captured(deployment, begin)
-        record = look.judge(seen, labels, on, asked_for, exact=exact)
+        record = look.judge(seen, labels, on, asked_for, exact=exact, ways=ways)
         record = replace(
             record,
             deployment=called,
@@ -126,6 +145,8 @@ def _keep(current: Step, version: Version, record: Monitoring, thresholds: str) 
     figures |= {"rows": record.rows, "drifted": len(drifted)}
     figures |= dict(record.performance.get("metrics", {}))
     figures |= {f"latency_ms/{k}": v for k, v in record.service.get("latency_ms", {}).items()}
+    if record.multivariate.get("auc") is not None:
+        figures["multivariate_drift"] = record.multivariate["auc"]
     if record.service.get("error_rate") is not None:
         figures["error_rate"] = record.service["error_rate"]
     current.metrics({k: v for k, v in figures.items() if _METRIC_NAME.fullmatch(k)})
@@ -141,6 +162,7 @@ def _keep(current: Step, version: Version, record: Monitoring, thresholds: str) 
         "passed": record.passed,
         "rows": record.rows,
         "drifted": ", ".join(drifted) or None,
+        "changes": " ".join(c["reason"] for c in record.changes[:3]) or None,
     }
     current.extra["monitoring"] = {
         "passed": record.passed,
@@ -149,4 +171,6 @@ def _keep(current: Step, version: Version, record: Monitoring, thresholds: str) 
         "service": record.service,
         "performance": record.performance,
         "goals": record.goals,
+        "multivariate": record.multivariate,
+        "changes": record.changes,
     }

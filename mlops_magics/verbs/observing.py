@@ -47,6 +47,8 @@ class Observed:
         Columns whose values were not kept.
     came : Seen or None
         All rows, counted, where `frame` is a sample of them.
+    times : Series or None
+        When each row of `frame` came, in UTC, where that is known.
     """
 
     frame: pd.DataFrame
@@ -55,6 +57,7 @@ class Observed:
     masked: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     came: Seen | None = None
+    times: pd.Series | None = None
 
     @property
     def rows(self) -> int:
@@ -89,6 +92,23 @@ def beginning(since: str) -> datetime | None:
     return moment
 
 
+def seconds(window: str) -> float:
+    """The length of a window of time.
+
+    Raises
+    ------
+    WrongUsage
+        If it can't be read, or is none.
+    """
+    span = _SPAN.fullmatch(window)
+    length = float(span[1]) * _SECONDS[span[2]] if span else 0.0
+    if not length:
+        raise WrongUsage(
+            f"A window of {window!r} is no length of time.", "For example 1d, 1h, 30m or 1w."
+        )
+    return length
+
+
 def find(name: str, *, captured: bool) -> tuple[Deployment | None, Version]:
     """The deployment of that name and the version it serves, or the model of that name.
 
@@ -105,11 +125,11 @@ def find(name: str, *, captured: bool) -> tuple[Deployment | None, Version]:
     known = targets.state.names()
     if name not in known and captured:
         # One deployment of that model under another name is what must be meant.
-        serving = [d for d in targets.state.all() if d.model.rpartition("/")[0] == name]
+        serving = targets.state.serving(name)
         if len(serving) != 1:
             hint = "`mlops deploy MODEL` makes one; with --data DATA none is needed."
             raise UnknownName("deployment", name, known, hint)
-        name = serving[0].name
+        name = serving[0]
     if name not in known:
         return None, store.versions.resolve(name)
     deployment = targets.state.find(name)
@@ -154,16 +174,17 @@ def captured(deployment: Deployment, since: datetime | None) -> Observed:
     versions = sorted(set(requests["model"]))
     if len(versions) > 1:
         warnings.append(f"In this time {' and '.join(versions)} answered; all are counted.")
-    clients = requests.drop_duplicates("request_id").set_index("request_id")["client_id"]
+    each = requests.drop_duplicates("request_id").set_index("request_id")
     frame = rows.drop(columns="prediction")
     if "client_id" not in frame.columns:
-        frame["client_id"] = frame["request_id"].map(clients)
+        frame["client_id"] = frame["request_id"].map(each["client_id"])
     return Observed(
         frame=frame,
         predictions=rows["prediction"],
         service=_service(requests, seen.left_out, seen.left_rows),
         masked=seen.masked,
         warnings=tuple(warnings),
+        times=frame["request_id"].map(each["time"]) if len(frame) else None,
     )
 
 

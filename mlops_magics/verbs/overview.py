@@ -6,13 +6,13 @@ from typing import Any
 
 from mlops_magics import settings, store, targets
 from mlops_magics.records import Overview
-from mlops_magics.verbs import approving, releasing
+from mlops_magics.verbs import approving, releasing, scheduled_runs
 from mlops_magics.verbs.declaration import verb
 
 
 @verb()
 def status() -> Overview:
-    """Show models, aliases, last verdicts, deployments and their health.
+    """Show models, aliases, last verdicts, deployments and their health, and schedules.
 
     Runs whose process is gone are closed as killed, and runs that were kept while the store was
     away are delivered; both are named.
@@ -28,6 +28,7 @@ def status() -> Overview:
         store=settings.load().tracking_uri,
         models=tuple(_model(name) for name in store.versions.names()),
         deployments=tuple(releasing.keep_stopped(d) for d in targets.state.all()),
+        schedules=tuple(scheduled_runs.all()),
         closed_runs=tuple(closed),
         delivered=tuple(d.run_id for d in delivered),
         warnings=(*(n for d in delivered for n in d.notes), *kept),

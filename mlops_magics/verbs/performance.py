@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from mlops_magics import goals
 from mlops_magics.records import Dataset
 from mlops_magics.verbs import evaluation, labelling, observing
+from mlops_magics.verbs.declaration import is_given
 from mlops_magics.verbs.evaluation import Asked
 from mlops_magics.verbs.observing import Observed
 
@@ -52,7 +53,7 @@ def measure(
         If the labels can't be joined (see `labelling.join`).
     """
     target = str(training.target or "") if training else ""
-    if not (isinstance(labels, str) and not labels):
+    if is_given(labels):
         if not len(seen.frame):
             return Performance(facts={"reason": "no rows were seen"})
         # What was captured came in an order that nobody who has labels knows.

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops_magics import store
-from mlops_magics.errors import MlopsError, UnknownName, WrongUsage
+from mlops_magics import settings, store
+from mlops_magics.errors import MlopsError, WrongUsage
+from mlops_magics.verbs import jobs, trained_by
 
 if TYPE_CHECKING:
     from mlops_magics.store.versions import Version
 
+log = logging.getLogger("mlops_magics")
+
 #: The shipped training notebook.
 TEMPLATE = "train"
+#: The parameter that names what a training notebook learns from.
+DATA = "data"
 
 #: What an estimator's name contains → the template's word for it; boosting for all others.
 ALGORITHMS = {"Logistic": "logistic", "Ridge": "logistic", "RandomForest": "forest"}
@@ -35,7 +41,9 @@ class Recipe:
     shown: Mapping[str, Any] = field(default_factory=dict)
 
 
-def recipe_of(version: Version, notebook: str, given: Mapping[str, Any]) -> Recipe:
+def recipe_of(
+    version: Version, notebook: str, given: Mapping[str, Any], data: Any = None
+) -> Recipe:
     """The notebook and the parameters by which a version can be trained again.
 
     Parameters
@@ -44,26 +52,42 @@ def recipe_of(version: Version, notebook: str, given: Mapping[str, Any]) -> Reci
         The notebook that is asked for; empty for the one on record.
     given : mapping
         Parameters that come before those on record.
+    data : data, optional
+        What to learn from in place of what is on record.
 
     Raises
     ------
     UnknownName
         If the notebook that is asked for does not exist.
     WrongUsage
-        If a recorded parameter was secret and is not given anew.
+        If a recorded parameter was secret and is not given anew, or the notebook has no parameter
+        for the data.
     """
     from mlops_magics.evidence import secrets
     from mlops_magics.notebooks import files, parameters
 
-    recorded, had = _recorded(version)
+    recorded, had = trained_by.notebook(version)
     if notebook:
         path = files.find(notebook)
         had = had if recorded is not None and path == recorded else {}
     else:
-        path = recorded or files.find(TEMPLATE)
+        path = recorded or trained_by.cells(version) or files.find(TEMPLATE)
     if path == files.templates().get(TEMPLATE):
         had = {**_of_dataset(version), **had}
     known = parameters.declared(files.read(path))
+    if data is not None:
+        if DATA not in known:
+            raise WrongUsage(
+                f"{path} has no parameter {DATA!r}, by which it could be told the new data.",
+                f"Let its parameters cell say `{DATA}: str = ...`, or name another --notebook.",
+            )
+        if DATA in given:
+            raise WrongUsage(
+                f"-p {DATA} names the new data, and so does --data, --since or --labels.",
+                "Take one.",
+            )
+        given = {DATA: _readable(data, version.name), **given}
+        had = _without_lost_columns(had, given[DATA])
     # A notebook may have lost a parameter since; what is given by hand is checked strictly.
     params = {**{k: v for k, v in had.items() if k in known}, **given}
     lost = [k for k, v in params.items() if v == secrets.MASK]
@@ -76,20 +100,26 @@ def recipe_of(version: Version, notebook: str, given: Mapping[str, Any]) -> Reci
     return Recipe(str(path), params, secrets.mask(params))
 
 
-def _recorded(version: Version) -> tuple[Path | None, dict[str, Any]]:
-    """The headless notebook that trained a version, if it is still there, and its parameters."""
-    tags = version.tags
-    if tags.get("mlops.headless", "").lower() != "true" or not tags.get("mlops.notebook"):
-        return None, {}
-    path = Path(tags["mlops.notebook"])
-    if not path.is_file():
-        return None, {}
-    try:
-        event = store.runs.get(version.run_id).data.tags.get("mlops.execution", "")
-    except UnknownName:  # the run was deleted
-        event = ""
-    runs = store.runs.find(verb="execute", tags={"mlops.execution": event}, limit=1)
-    return path.resolve(), dict(runs[0].data.params) if event and runs else {}
+def _readable(data: Any, name: str) -> str:
+    """New data as a notebook in another process can read it."""
+    if isinstance(data, str | Path):
+        return str(data)
+    file = settings.load().state / "gathered" / f"{name}-{jobs.stamp()}.parquet"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    store.datasets.load(data).frame.to_parquet(file)
+    return str(file)
+
+
+def _without_lost_columns(had: Mapping[str, Any], data: str) -> dict[str, Any]:
+    """The recorded parameters, but for columns to split by that the new data does not have."""
+    asked = {parameter: column for parameter in ("time", "group") if (column := had.get(parameter))}
+    if not asked:
+        return dict(had)
+    columns = store.datasets.load(data).frame.columns
+    lost = {parameter: column for parameter, column in asked.items() if column not in columns}
+    for parameter, column in lost.items():
+        log.warning("The new data has no column %s: it is not split by %s.", column, parameter)
+    return {k: v for k, v in had.items() if k not in lost}
 
 
 def _of_dataset(version: Version) -> dict[str, Any]:

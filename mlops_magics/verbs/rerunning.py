@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops_magics import settings
-from mlops_magics.verbs import session
-from mlops_magics.verbs.executing import Finish, Ready, read_steps, variables
+from mlops_magics.verbs import finishing, performing, session
+from mlops_magics.verbs.jobs import Job
 from mlops_magics.verbs.originals import Original
 
 if TYPE_CHECKING:
@@ -76,26 +74,30 @@ def run(task: Task, aside: Aside, scratch: Path, fresh: Fresh | None) -> Again:
     original, notebook = task.original, task.notebook
     source = scratch / task.target.name
     files.write(source, files.text_of(notebook).encode("utf-8", "backslashreplace"))
-    event, journal = str(uuid.uuid4()), scratch / "steps.jsonl"
+    journal = scratch / "steps.jsonl"
     ids = {run_id: aside.seed(run_id) for run_id in reversed(original.prepared)}
     dataset = original.dataset
-    plan = running.Plan(
+    job = Job(
+        source=source,
         notebook=notebook,
         kernel=fresh.kernel if fresh else kernels.find(notebook),
         params=task.params,
-        environment={
-            **variables(task.target, event, journal),
-            **aside.environment,
-            **({session.PREPARED: ids[dataset.run_id]} if dataset else {}),
-            **(fresh.environment if fresh else {}),
-        },
+        target=task.target,
+        arguments=task.arguments,
         timeout=task.timeout,
-        folder=str(original.folder),
     )
-    ready = Ready(plan, source, task.target, settings.load().keys)
+    environment = {
+        **performing.variables(task.target, job.event, journal),
+        **aside.environment,
+        **({session.PREPARED: ids[dataset.run_id]} if dataset else {}),
+        **(fresh.environment if fresh else {}),
+    }
+    plan = performing.plan_of(job, environment, quiet=False)
+    plan = replace(plan, folder=str(original.folder))
+    ready = performing.Ready(plan, job)
     outcome = running.run(plan, ready.save, meanwhile=ready.prepare)
-    steps = read_steps(journal)
-    finish = Finish(ready, outcome, event, task.arguments, steps)
+    steps = performing.read_steps(journal)
+    finish = finishing.Finish(ready, outcome, job, steps)
     digest, _ = finish.seal("", verb="reproduce")
     ended = [
         str(s["run_id"])

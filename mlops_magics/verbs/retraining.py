@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mlops_magics import evidence, settings, store
-from mlops_magics.errors import BadGoal, MlopsError, StepFailed, UnknownName, WrongUsage
+from mlops_magics.errors import MlopsError, StepFailed, UnknownName, WrongUsage
 from mlops_magics.records import Execution, Promotion, Retraining, Verdict
-from mlops_magics.verbs import goal_texts, promoting, recipes, validating
-from mlops_magics.verbs.declaration import verb
-from mlops_magics.verbs.executing import execute
+from mlops_magics.verbs import (
+    causes,
+    executing,
+    gathering,
+    goal_texts,
+    promoting,
+    recipes,
+    validating,
+)
+from mlops_magics.verbs.causes import Cause
+from mlops_magics.verbs.declaration import Data, is_given, verb
+from mlops_magics.verbs.gathering import Window
 from mlops_magics.verbs.options import Option
 from mlops_magics.verbs.steps import Step, step
 
 if TYPE_CHECKING:
     from mlops_magics.store.versions import Version
+    from mlops_magics.verbs.recipes import Recipe
 
 log = logging.getLogger("mlops_magics")
 
@@ -28,14 +39,21 @@ def retrain(
     *,
     if_: str = "",
     params: Annotated[Mapping[str, Any], Option(("-p", "--param"))] = {},
+    data: Data = "",
+    since: str = "",
+    labels: Data = "",
+    on: str = "",
+    append: bool = False,
     promote: bool = False,
     notebook: str = "",
+    wait: float = 0.0,
 ) -> Retraining:
     """Train a model again if a condition holds, judge it by the same goals, promote it or hold.
 
-    The condition is asked of the last monitoring record. The training notebook that the version
-    came from is executed headlessly, with the parameters it had; the new candidate is judged by
-    the goals the model was judged by last. Whatever fails, the champion stays what it is.
+    The condition is asked of the last monitoring record; one that was answered by a retraining
+    does not fire again. The training notebook that the version came from is executed headlessly,
+    with the parameters it had, on new data where some is named; the new candidate is judged by the
+    goals the model was judged by last. Whatever fails, the champion stays what it is.
 
     Parameters
     ----------
@@ -47,12 +65,26 @@ def retrain(
     params : mapping
         Parameters of the notebook, beside or instead of those it had; on a command line
         ``-p NAME VALUE``.
+    data : data, optional
+        What to learn from now, in place of the data that the notebook had.
+    since : str, optional
+        Learn from the requests that came to the model's deployment since then (``30d``, a date)
+        and have labels by now.
+    labels : data, optional
+        Their truth: a column of labels, and one of keys.
+    on : str, optional
+        The key by which labels belong to requests; ``request_id`` by default.
+    append : bool
+        Add them to the rows of the last training, instead of learning from them alone.
     promote : bool
         Make the new version the champion if its verdict is passed; otherwise it is held as
         ``candidate``.
     notebook : path, optional
-        The training notebook; by default the one the champion was trained by, else the shipped
-        ``train`` with what is on record.
+        The training notebook; by default the one the champion was trained by, else the cells that
+        are recorded with it, else the shipped ``train`` with what is on record.
+    wait : float
+        Seconds to wait while another retraining of this model is at work, and then to ask the
+        condition; 0 leaves it to the other one.
 
     Returns
     -------
@@ -62,103 +94,95 @@ def retrain(
     Raises
     ------
     UnknownName
-        If there is no such model or notebook.
+        If there is no such model, notebook, deployment or data.
     WrongUsage
         If there is nothing to ask the condition of, or no goals to judge by.
     BadGoal
         If the condition can't be read.
+    BadData
+        If too few rows have labels.
     StepFailed
         If the notebook fails or leaves no new version; the champion stays.
+    MlopsError
+        If another retraining of this model is at work.
     """
-    from filelock import FileLock, Timeout
-
     found = store.versions.of(name)
     if not found:
         raise UnknownName("model", name, store.versions.names())
-    champion = next((v for v in found if "champion" in v.aliases), None)
-    cause = _cause(name, if_) if if_.strip() else _Cause(fired=True, reason="No condition given.")
+    if not wait >= 0:
+        raise WrongUsage(f"--wait is {wait:g}, and has to be at least 0 seconds.")
+    window = Window(since=since, labels=labels, on=on, append=append)
+    window.check()
+    given = is_given(data)
+    if given and window.asked:
+        raise WrongUsage("--data names the new data, and so does --since or --labels.", "Take one.")
     # What would stop it at the end is found before anything is trained.
     goal_texts.check_usual(name)
     arguments: dict[str, Any] = {"name": name, "if": if_, "params": evidence.secrets.mask(params)}
-    arguments |= {"promote": promote, "notebook": notebook}
-    base = champion or found[0]
-    options = settings.load()
-    options.state.mkdir(parents=True, exist_ok=True)
-    try:
-        with (
-            FileLock(options.state / f"retrain-{name}.lock", timeout=0),
-            step(
-                "retrain",
-                experiment=name,
-                arguments=arguments,
-                follows=[cause.run_id, base.run_id],
-            ) as current,
-        ):
-            if cause.fired:
-                record = _again(current, base, champion, cause, params, notebook, promote)
-            else:
+    arguments |= {"data": data, "since": since, "labels": labels, "on": on, "append": append}
+    arguments |= {"promote": promote, "notebook": notebook, "wait": wait}
+    with _alone(name, wait):
+        # Asked only now: the other one, if there was any, may have changed all of it.
+        found = store.versions.of(name)
+        champion = next((v for v in found if "champion" in v.aliases), None)
+        base = champion or found[0]
+        cause = causes.find(name, if_)
+        with step(
+            "retrain", experiment=name, arguments=arguments, follows=[cause.run_id, base.run_id]
+        ) as current:
+            if not cause.fired:
                 log.info("Not retrained: %s", cause.reason)
-                record = _record(current, champion, cause, "not fired")
-            return _keep(current, record)
+                return _keep(current, _record(current, champion, cause, "not fired"))
+            new: Any = data if given else None
+            if window.asked:
+                new = gathering.gather(name, base, window)
+            recipe = recipes.recipe_of(base, notebook, params, new)
+            return _keep(current, _again(current, base, champion, cause, recipe, promote))
+
+
+@contextmanager
+def _alone(name: str, wait: float) -> Iterator[None]:
+    """Only one retraining of a model at a time on this machine."""
+    from filelock import FileLock, Timeout
+
+    state = settings.load().state
+    state.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(state / f"retrain-{name}.lock", timeout=0)
+    try:
+        lock.acquire()
     except Timeout:
-        raise MlopsError(
-            f"{name} is being retrained already.", "Wait until that has ended."
-        ) from None
-
-
-class _Cause:
-    """Whether the condition holds, why, and on which monitoring record."""
-
-    def __init__(self, *, fired: bool, reason: str, condition: str = "", run_id: str = "") -> None:
-        self.fired, self.reason, self.condition, self.run_id = fired, reason, condition, run_id
-
-
-def _cause(name: str, condition: str) -> _Cause:
-    from mlops_magics import drift, goals
-
-    asked = goals.grammar.parse(condition)
-    for goal in asked:
-        if goal.reference:
-            raise BadGoal(
-                f"{goal.text!r} compares with the {goal.reference}, and a condition asks what was "
-                "monitored.",
-                "Give a number there; the new version is judged beside the champion in any case.",
-            )
-    last = recipes.last_monitoring(name)
-    if last is None:
-        raise WrongUsage(
-            f"{name} was never monitored, so there is nothing to ask {condition.strip()!r} of.",
-            "Run `monitor` on it first, or leave out --if.",
-        )
-    run_id, seen = last
-    subject = drift.facts.subject(
-        name=name,
-        features=seen.get("features", ()),
-        service=seen.get("service", {}),
-        performance=seen.get("performance", {}),
-        rows=int(seen.get("rows", 0)),
-    )
-    results = goals.judging.judge(asked, subject)
-    reason = " ".join(f"{r.text}: {r.reason}" for r in results)
-    fired = all(r.passed for r in results)
-    return _Cause(fired=fired, reason=reason, condition=condition.strip(), run_id=run_id)
+        if not wait:
+            raise MlopsError(
+                f"{name} is being retrained already.",
+                "Leave it to that one, or wait until it has ended: --wait 3600.",
+            ) from None
+        log.info("Waiting for another retraining of %s", name)
+        try:
+            lock.acquire(timeout=wait)
+        except Timeout:
+            raise MlopsError(
+                f"{name} is being retrained already, and that has not ended in {wait:g} seconds.",
+                "Wait longer, or look at it with `mlops status`.",
+            ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _again(
     current: Step,
     base: Version,
     champion: Version | None,
-    cause: _Cause,
-    params: Mapping[str, Any],
-    notebook: str,
+    cause: Cause,
+    recipe: Recipe,
     promote: bool,
 ) -> Retraining:
     """Execute, judge, promote or hold."""
-    recipe = recipes.recipe_of(base, notebook, params)
     current.params({"notebook": recipe.notebook, **recipe.shown})
     known = {version.number for version in store.versions.of(base.name)}
     log.info("Training %s again with %s", base.name, Path(recipe.notebook).name)
-    done = execute(recipe.notebook, params=recipe.params)
+    done = executing.one(recipe.notebook, params=recipe.params)
     stays = f"{champion.ref} stays the champion." if champion else "There is no champion yet."
     if done.status != "finished":
         raise StepFailed(f"The training notebook {_ending(done)}.", f"See {done.output}. {stays}")
@@ -191,7 +215,7 @@ def _ending(done: Execution) -> str:
 def _record(
     current: Step,
     champion: Version | None,
-    cause: _Cause,
+    cause: Cause,
     outcome: str,
     execution: Execution | None = None,
     candidate: Version | None = None,

@@ -6,15 +6,18 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated, Any
 
 from mlops_magics import notebooks, plugins, records, settings, store
 from mlops_magics.errors import MlopsError, WrongUsage
 from mlops_magics.records import Check, Diagnosis, Written
 from mlops_magics.settings import Settings
-from mlops_magics.verbs.declaration import verb
+from mlops_magics.verbs import ci_making
+from mlops_magics.verbs.declaration import Reference, verb
+from mlops_magics.verbs.options import Option
 
 _FILE = """\
 # Settings of mlops_magics. Every line is optional: what is commented out shows the default.
@@ -77,11 +80,36 @@ _FILE = """\
 
 
 @verb()
-def init(*, force: bool = False) -> Written:
-    """Write a commented ``mlops.toml`` here; everything works without it too.
+def init(
+    *,
+    ci: str = "",
+    notebook: Annotated[str, Reference("notebook")] = "train.ipynb",
+    params: Annotated[Mapping[str, Any], Option(("-p", "--param"))] = {},
+    options: Annotated[Mapping[str, str], Option(("-o", "--option"))] = {},
+    output: str = "",
+    force: bool = False,
+) -> Written:
+    """Write a commented ``mlops.toml`` here, or with ``--ci`` what judges each pull request.
+
+    Everything works without ``mlops.toml`` too. The workflow of ``--ci`` executes the training
+    notebook on a pull request, judges the version it makes against the champion by the usual
+    goals, posts the verdict as a comment (one, which is kept up to date; on a fork's request only
+    the summary of the job), and keeps the executed notebook. A verdict that is not passed fails
+    it. The store is the server that the secret ``MLFLOW_TRACKING_URI`` names.
 
     Parameters
     ----------
+    ci : str, optional
+        ``github`` or ``gitlab``.
+    notebook : notebook, optional
+        The training notebook that it executes.
+    params : mapping
+        The notebook's parameters.
+    options : mapping
+        What the workflow is told besides: ``python``, ``install``, ``secrets``, ``runner`` and
+        ``timeout`` of GitHub's, ``image`` and ``install`` of GitLab's.
+    output : path, optional
+        The workflow's file.
     force : bool
         Replace one that is there.
 
@@ -89,7 +117,15 @@ def init(*, force: bool = False) -> Written:
     ------
     WrongUsage
         If there is one already.
+    UnknownName
+        If there is no such notebook, parameter, option or CI.
     """
+    if ci:
+        return ci_making.write(ci, notebook, params, options, output, force=force)
+    return _write_settings(force=force)
+
+
+def _write_settings(*, force: bool) -> Written:
     options = settings.load()
     file = Path.cwd() / "mlops.toml"
     if file.exists() and not force:
@@ -217,6 +253,6 @@ def _optional() -> Iterator[Check]:
         found="installed" if find_spec("jupyterlab") else "none",
         required=False,
     )
-    for kind in ("target", "flavor", "metric", "engine"):
+    for kind in ("target", "flavor", "metric", "engine", "scheduler"):
         names = plugins.names(kind)
         yield Check(name=f"{kind}s", passed=True, found=", ".join(names) or "none", required=False)

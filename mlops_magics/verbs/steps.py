@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlops_magics import evidence, records, store
+from mlops_magics import evidence, records, schedulers, store
 from mlops_magics.errors import StoreUnreachable
 from mlops_magics.verbs.live import Now, Series
 
@@ -72,9 +72,12 @@ class Step:
             tags["mlops.notebook"] = self.notebook["path"]
         if "execution" in self.notebook:
             tags["mlops.execution"] = self.notebook["execution"]
+            tags["mlops.attempt"] = self.notebook["attempt"]
         if self.git.get("commit"):
             tags["mlflow.source.git.commit"] = self.git["commit"]
             tags["mlops.git.dirty"] = self.git["dirty"]
+        if schedule := os.environ.get(schedulers.base.VARIABLE):
+            tags["mlops.schedule"] = schedule
         if follows:
             tags["mlops.follows"] = " ".join(filter(None, follows))
         self.run_id = store.runs.start(self.experiment, name=run_name, verb=self.verb, tags=tags)

@@ -14,6 +14,10 @@ from mlops_magics.verbs.originals import Original
 if TYPE_CHECKING:
     from mlops_magics.notebooks.slices import Notebook
 
+#: What a cell prepares: its first word, where that is no option.
+_PREPARED = re.compile(
+    r"^(\s*(?:\w+\s*=\s*)?%prepare\s+)(\"[^\"]+\"|'[^']+'|[^\s-]\S*)", re.MULTILINE
+)
 _PREPARES = re.compile(r"%prepare\b|\bprepare\(")
 _OPENING = re.compile(r"^%%(train|tune)\b(?!.*\s--data\b).*$", re.MULTILINE)
 
@@ -87,17 +91,37 @@ def write(original: Original, path: Path, params: Mapping[str, Any]) -> Written:
         f"{original.record.get('started', '')}).\n\n"
         f"    mlops execute {path}{example}\n"
     )
-    _name_the_data(original, made)
+    name_the_data(original, made)
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write(path, files.text_of(made).encode("utf-8", "backslashreplace"))
     unset = () if names else ("No literal could be lifted, so it has no parameters.",)
     return Written(path=str(path), warnings=unset)
 
 
-def _name_the_data(original: Original, made: Notebook) -> None:
+def name_the_data(original: Original, made: Notebook) -> None:
     """Name the dataset that was at hand in the session, where no cell prepares one."""
     dataset = original.dataset
     if dataset is None or any(_PREPARES.search(cell.source) for cell in made.cells):
         return
     last = made.cells[-1]
     last.source = _OPENING.sub(rf"\g<0> --data {dataset.name}", last.source, count=1)
+
+
+def take_data(original: Original, made: Notebook) -> None:
+    """Let the notebook take the file that one of its cells prepares as the parameter ``data``."""
+    from mlops_magics.notebooks import parameters, slices
+
+    dataset = original.dataset
+    if dataset is None or "data" in parameters.declared(made):
+        return
+    cells = [cell for cell in made.cells if _PREPARED.search(cell.source)]
+    if len(cells) != 1:
+        return
+    (cell,) = cells
+    found = _PREPARED.findall(cell.source)
+    word = found[0][1].strip("\"'")
+    # A variable of that name, or a file that is not what was recorded, stays as it is.
+    if len(found) != 1 or Path(dataset.source).name != Path(word).name:
+        return
+    cell.source = _PREPARED.sub(r'\g<1>"{data}"', cell.source)
+    slices.add_parameter(made, "data", word)

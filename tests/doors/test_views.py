@@ -87,6 +87,41 @@ FORMS: dict[type[Record], dict[str, Any]] = {
         },
         "reference": {"source": HOSTILE, "digest": HOSTILE, "rows": 3, "seed": 0},
     },
+    records.Monitoring: {
+        "multivariate": {
+            "auc": 0.7,
+            "interval": [0.6, 0.8],
+            "p": 0.01,
+            "reason": HOSTILE,
+            "drivers": [{"feature": HOSTILE, "lost": 0.1, "share": 1.0}],
+        },
+        "windows": tuple(
+            {
+                "begin": f"2026-06-0{day}T00:00:00+00:00",
+                "rows": 40,
+                "reason": reason,
+                "end": f"2026-06-0{day + 1}T00:00:00+00:00",
+                "drift": {HOSTILE: drift},
+                "drifted": [HOSTILE] if drift else [],
+            }
+            for day, drift, reason in ((1, 0.3, ""), (2, None, HOSTILE))
+        ),
+        "changes": (
+            {"feature": HOSTILE, "at": "2026-06-02T00:00:00+00:00", "reason": HOSTILE, "p": 0.1},
+        ),
+        "segments": (
+            {
+                "segment": HOSTILE,
+                "rows": 40,
+                "share": 1.0,
+                "reference_share": 0.5,
+                "drift": {HOSTILE: 0.3},
+                "drifted": [HOSTILE],
+                "why": {HOSTILE: HOSTILE},
+                "reason": "",
+            },
+        ),
+    },
     records.Tuning: {
         "trials": {"complete": 2, "failed": 1},
         "best": {"number": 1, "value": 0.9, "params": {HOSTILE: HOSTILE}},
@@ -114,6 +149,10 @@ def example(name: str, hint: Any) -> Any:
         return ({"what": HOSTILE, "digest": HOSTILE, "size": 1, "unpacked": 2},)
     if name == "models":
         return ({"name": HOSTILE, "version": 1, "aliases": [HOSTILE], "verdict": True},)
+    if name == "schedules":
+        keys = ("name", "kind", "every", "cron", "path", "last_run", "outcome", "next_run", "note")
+        late = {**dict.fromkeys(keys, HOSTILE), "overdue": True}
+        return (late, {**late, "overdue": False, "last_run": None})
     if name == "curves":
         line = [[0.0, 0.0], [1.0, 1.0]]
         residuals = {"sample": line, "quantiles": line}
@@ -163,6 +202,7 @@ def example(name: str, hint: Any) -> Any:
         "Check": (records.Check(name=HOSTILE, passed=False, found=HOSTILE),),
         "Verdict": filled(records.Verdict) if "verdicts.Verdict" in text else None,
         "Verification": filled(records.Verification) if "notebooks.Verif" in text else None,
+        "Execution, ...": (filled(records.Execution),) if "Execution, ..." in text else (),
         "Execution": filled(records.Execution) if "notebooks.Execution" in text else None,
         "Promotion": filled(records.Promotion) if "promotions.Promotion" in text else None,
         "Mapping": {HOSTILE: HOSTILE},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import pytest
 
 import mlops_magics as mlops
 from mlops_magics import engines, store
+from mlops_magics.engines import dask
 from mlops_magics.errors import MissingExtra, StepFailed, WrongUsage
 from mlops_magics.testing import EngineContract
 from mlops_magics.verbs import searching, session
@@ -74,6 +76,14 @@ class TestDask(EngineContract):
         # The trial that was cut off was done again by the other worker, and counted once.
         begun = [n for file in place.iterdir() for n in file.read_text().split()]
         assert len(begun) > 8 + 1  # the best is begun again too, at the end, here
+
+        # A large value is lost with the worker that has it, and put on another one.
+        monkeypatch.setattr(dask, "SMALL", 0)
+        with self.engine() as engine:
+            shared = engine.share({"a": 1})
+            assert engine.submit(operator.getitem, shared, "a").result(timeout=60) == 1
+            shared.on(None).cancel()
+            assert engine.submit(operator.getitem, shared, "a").result(timeout=60) == 1
 
         monkeypatch.setattr(searching, "LOST", 1.0)
         (place / str(second.pid)).unlink()

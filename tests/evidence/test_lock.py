@@ -249,3 +249,8 @@ def test_no_second_process_and_no_import(monkeypatch: pytest.MonkeyPatch) -> Non
     lock.text()
     lock.describe()
     assert {m for m in set(sys.modules) - before if not m.startswith(("csv", "_csv"))} == set()
+
+
+def test_a_requirements_file_that_pins_nothing_has_no_hashes(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("pandas\nscikit-learn>=1.6\n")
+    assert lockfiles.hashes(tmp_path) == {}

@@ -52,6 +52,6 @@ def test_all_that_the_goal_language_promises_is_registered() -> None:
         *("false_positive_rate", "false_negative_rate", "profit", "cost"),
         *("rmse", "mae", "mse", "r2", "mape", "median_absolute_error"),
         *("p50_latency", "p95_latency", "p99_latency", "model_size", "rows", "drift"),
-        *("prediction_drift", "missing", "error_rate", "requests"),
+        *("prediction_drift", "multivariate_drift", "missing", "error_rate", "requests"),
     }
     assert promised <= set(plugins.names("metric"))

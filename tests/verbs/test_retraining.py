@@ -16,7 +16,7 @@ from mlops_magics import drift, settings, store
 from mlops_magics.errors import BadGoal, MlopsError, StepFailed, UnknownName, WrongUsage
 from mlops_magics.evidence import secrets
 from mlops_magics.records import Monitoring
-from mlops_magics.verbs import recipes
+from mlops_magics.verbs import recipes, trained_by
 from mlops_magics.verbs.preparing import prepare
 from mlops_magics.verbs.promoting import promote
 from mlops_magics.verbs.retraining import retrain
@@ -199,10 +199,28 @@ def test_a_recorded_secret_has_to_be_given_anew(
 ) -> None:
     notebook = Path(write("own.ipynb", "1", parameters="db_password: str = ''\nrows: int = 1"))
     had = {"db_password": secrets.MASK, "rows": "5", "gone": "x"}
-    monkeypatch.setattr(recipes, "_recorded", lambda _: (notebook.resolve(), had))
+    monkeypatch.setattr(trained_by, "notebook", lambda _: (notebook.resolve(), had))
     version = store.versions.resolve("credit")
     with pytest.raises(WrongUsage, match="Give it anew: -p db_password"):
         recipes.recipe_of(version, "", {})
     recipe = recipes.recipe_of(version, "", {"db_password": "hunter22"})
     assert recipe.params == {"db_password": "hunter22", "rows": "5"}
     assert recipe.shown == {"db_password": secrets.MASK, "rows": "5"}
+
+
+def test_learns_from_new_data_and_answers_a_record_once(
+    champion: str, credit: pd.DataFrame, project: Path
+) -> None:
+    monitored(3.0)
+    done = retrain("credit", if_="drift(Income) > 0.2", data=credit.head(3000))
+    assert (done.outcome, done.candidate) == ("held", "credit/2")
+    assert done.execution is not None
+    learned = store.versions.resolve("credit/2").dataset_run
+    assert store.datasets.by_run(learned).rows == 3000
+    again = retrain("credit", if_="drift(Income) > 0.2")
+    assert (again.fired, again.outcome) == (False, "not fired")
+    assert f"answered already, by run {done.run_id}" in again.reason
+    with pytest.raises(WrongUsage, match="have no labels of their own"):
+        retrain("credit", since="30d")
+    with pytest.raises(WrongUsage, match="has no parameter 'data'"):
+        retrain("credit", data="new.csv", notebook=write("bare.ipynb", "1"))

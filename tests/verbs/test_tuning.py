@@ -648,6 +648,7 @@ def test_ctrl_c_ends_the_workers(project: Path) -> None:
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline and _ended(project) < 4:
             time.sleep(0.05)
+        time.sleep(0.1)  # one has just ended: now the next, which takes twice as long, is under way
         os.killpg(process.pid, signal.SIGINT)  # as a terminal and a notebook do
         out, err = process.communicate(timeout=60)
     finally:

@@ -87,7 +87,8 @@ class Table:
 class Axis:
     """What an axis shows, its unit in the label; its reach is that of the points by default.
 
-    With `names` it is one of categories: the value 0 is the first name's place.
+    With `names` it is one of categories: the value 0 is the first name's place. One without a
+    letter has a place and no tick.
     """
 
     label: str
@@ -109,13 +110,17 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines or dots over two axes; the `guide` is a thin line to compare them with."""
+    """Lines or dots over two axes; the `guide` is a thin line to compare them with.
+
+    `marks` are upright lines with a name.
+    """
 
     title: str
     x: Axis
     y: Axis
     series: Sequence[Series]
     guide: Sequence[tuple[float, float]] = ()
+    marks: Sequence[tuple[float, str]] = ()
 
 
 @dataclass(frozen=True)

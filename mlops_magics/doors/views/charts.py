@@ -122,8 +122,18 @@ def chart(figure: Chart, styles: dict[str, int] | None = None) -> str:
     parts = [_frame(figure.x, figure.y, x, y)]
     if figure.guide:
         parts.append(f'<path class="guide" d="{_path(figure.guide, x, y)}"/>')
+    parts += [_upright(_across(x(value)), name) for value, name in figure.marks]
     parts += [_series(series, x, y, styles.get(series.label, 0)) for series in figure.series]
     return _svg(WIDTH, HEIGHT, _spoken(figure), "".join(parts))
+
+
+def _upright(at: float, name: str) -> str:
+    """A line from top to bottom, its name on the side where there is room."""
+    end, beside = ("end", at - 4) if at > WIDTH / 2 else ("start", at + 4)
+    return (
+        f'<path class="goal" d="M{at:.1f} {_down(1):.1f}V{_down(0):.1f}"/>'
+        f'<text x="{beside:.1f}" y="{_down(1) - 3:.1f}" text-anchor="{end}">{escape(name)}</text>'
+    )
 
 
 def _svg(width: float, height: float, spoken: str, inner: str) -> str:
@@ -142,6 +152,7 @@ def _spoken(figure: Chart) -> str:
         for s in figure.series
         if s.points
     )
+    ends += "".join(f"; {name} at {show(float(value))}" for value, name in figure.marks)
     title = f"{figure.title}, " if figure.title else ""
     return f"{title}{figure.y.label} over {figure.x.label}. {ends}"[:600]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from mlops_magics.doors.views.card import Card, Status, Table
+from mlops_magics.doors.views.card import Card, Status, Table, moment
 from mlops_magics.doors.views.cards import TONES
 from mlops_magics.doors.views.deployments import compared, second
-from mlops_magics.records import Demo, Deployment, Diagnosis, Overview
+from mlops_magics.records import Demo, Deployment, Diagnosis, Overview, Schedule
 
 
 def overview(record: Overview) -> Card:
@@ -35,6 +37,11 @@ def overview(record: Overview) -> Card:
         ],
         "Deployments",
     )
+    schedules = Table(
+        ("schedule", "every", "by", "last run", "outcome", "next run (UTC)", ""),
+        [_schedule(s) for s in record.schedules],
+        "Schedules",
+    )
     notes = [f"Run {r} was left open by a dead process; now killed." for r in record.closed_runs]
     notes += [
         f"{h['version']} waits to become @{h['alias']}: {h['agreed']} of {h['needed']} agreed "
@@ -55,8 +62,44 @@ def overview(record: Overview) -> Card:
         None,
         lead,
         {},
-        (models, deployments, *beside),
+        (models, deployments, *beside, *((schedules,) if record.schedules else ())),
         [*notes, *record.warnings],
+    )
+
+
+def _schedule(found: Mapping[str, Any]) -> tuple[Any, ...]:
+    """When it ran and when it runs; what is late is said in a word."""
+    last, late = found.get("last_run"), found.get("overdue")
+    return (
+        found.get("name", ""),
+        found.get("every", ""),
+        found.get("kind", ""),
+        moment(last) if last else "none yet",
+        Status("overdue", "bad") if late else found.get("outcome", "") or "–",
+        moment(str(found.get("next_run", ""))),
+        found.get("note", ""),
+    )
+
+
+def schedule(record: Schedule) -> Card:
+    """What is run when, by which files, and what is left to do so that it is."""
+    written = record.status == "written"
+    facts = {
+        "runs": " then ".join(record.command),
+        "every": record.every,
+        "cron": f"{record.cron} (UTC)" if record.cron else "none can say it",
+        **({"next run": moment(record.next_run)} if record.next_run else {}),
+        **({"files": ", ".join(record.files)} if record.files else {}),
+    }
+    todo = "So that it is taken" if written else "So that it is forgotten"
+    return Card(
+        "Schedule",
+        f"{record.name} by {record.kind}",
+        Status(record.status, "good" if written else "plain"),
+        "",
+        facts,
+        (Table((todo,), [(line,) for line in record.install]),) if record.install else (),
+        record.warnings,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from mlops_magics import records
 from mlops_magics.doors.views import (
+    batches,
     cards,
     comparisons,
     deployments,
@@ -38,6 +39,7 @@ _VIEWS: dict[type[Record], Callable[[Any], Card]] = {
     records.ModelCard: model_cards.model_card,
     records.Monitoring: reports.monitoring,
     records.Execution: reports.execution,
+    records.Executions: batches.executions,
     records.Retraining: reports.retraining,
     records.Verification: reports.verification,
     records.Tuning: searches.tuning,
@@ -47,6 +49,7 @@ _VIEWS: dict[type[Record], Callable[[Any], Card]] = {
     records.Overview: glance.overview,
     records.Diagnosis: glance.diagnosis,
     records.Demo: glance.demo,
+    records.Schedule: glance.schedule,
 }
 
 

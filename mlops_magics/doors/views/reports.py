@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from mlops_magics.doors.views import promotions, verdicts
+from mlops_magics.doors.views import drifting, promotions, verdicts
 from mlops_magics.doors.views.card import (
     Bars,
     Card,
@@ -61,7 +61,13 @@ def monitoring(record: Monitoring) -> Card:
         **({"from": moment(record.since)} if record.since else {}),
         **({"until": moment(record.until)} if record.until else {}),
     }
-    tables = (verdicts.goals(record.goals, "Thresholds"), features, service, performance)
+    tables = (
+        verdicts.goals(record.goals, "Thresholds"),
+        features,
+        *drifting.tables(record),
+        service,
+        performance,
+    )
     status = Status("well", "good") if record.passed else Status("over threshold", "bad")
     return Card(
         "Monitoring",
@@ -72,6 +78,8 @@ def monitoring(record: Monitoring) -> Card:
         tables,
         [*record.quality, *record.warnings],
         f"run {record.run_id}" if record.run_id else "",
+        below=drifting.below(record),
+        words=drifting.words(record),
     )
 
 
@@ -123,10 +131,7 @@ def execution(record: Execution) -> Card:
     }
     notes = list(record.warnings)
     if record.failed_cell:
-        cell = record.failed_cell
-        name = cell.get("name") or cell.get("error") or "stopped"
-        number = cell.get("number", cell.get("index", "?"))
-        notes.insert(0, f"Stopped at cell {number}: {name}: {cell.get('message', '')}")
+        notes.insert(0, f"Stopped at {where(record.failed_cell)}")
     steps = Table(
         ("step", "status", "version", "run"),
         [
@@ -150,6 +155,13 @@ def execution(record: Execution) -> Card:
         notes,
         f"run {record.run_id}" if record.run_id else "",
     )
+
+
+def where(cell: Mapping[str, Any]) -> str:
+    """The cell at which a notebook stopped, and why."""
+    name = cell.get("name") or cell.get("error") or "stopped"
+    number = cell.get("number", cell.get("index", "?"))
+    return f"cell {number}: {name}: {cell.get('message', '')}"
 
 
 def retraining(record: Retraining) -> Card:

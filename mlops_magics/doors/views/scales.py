@@ -43,7 +43,7 @@ def scale(axis: Axis, values: Iterable[float], count: int = 5) -> Scale:
     A logarithmic axis with values that have no logarithm becomes a linear one.
     """
     if axis.names:
-        ticks = [(float(i), name) for i, name in enumerate(axis.names)]
+        ticks = [(float(i), name) for i, name in enumerate(axis.names) if name]
         return Scale(-0.5, len(axis.names) - 0.5, False, ticks)
     given = [v for v in values if math.isfinite(v)] or [0.0, 1.0]
     low = min(given) if axis.low is None else axis.low

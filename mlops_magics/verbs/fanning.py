@@ -1,0 +1,143 @@
+"""Several notebooks at the same time, wherever an engine runs them; the record is the same."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mlops_magics import settings
+from mlops_magics.engines import tasks
+from mlops_magics.errors import MlopsError
+from mlops_magics.records import Execution, Executions
+from mlops_magics.verbs import apart, jobs, performing
+
+if TYPE_CHECKING:
+    from mlops_magics.engines.base import Engine
+    from mlops_magics.verbs.jobs import Job
+
+log = logging.getLogger("mlops_magics")
+
+#: Seconds without news after which a line says how far it is.
+LINE = 30.0
+
+#: Seconds after which an engine that has lost all its workers is given up.
+LOST = 60.0
+
+
+def run(todo: Sequence[Job], engine: Engine, output: str, *, html: bool) -> Executions:
+    """Run all of them; whatever becomes of one, the others go on.
+
+    Raises
+    ------
+    WrongUsage
+        If the workers could not do what is asked.
+    MissingExtra, StepFailed
+        If the engine can't be used.
+    """
+    options = settings.load()
+    folder = jobs.folder_of([job.source for job in todo], output, options.notebooks)
+    named = [
+        replace(job, target=folder / jobs.name_of(number, len(todo), job))
+        for number, job in enumerate(todo, 1)
+    ]
+    begun = time.monotonic()
+    with engine:
+        workers = engine.workers
+        batch = _Batch(named, engine, html=html)
+        batch.run()
+    return Executions(
+        runs=tuple(batch.done[job.event] for job in named),
+        folder=str(folder),
+        engine=engine.label,
+        jobs=min(workers, len(named)),
+        duration=round(time.monotonic() - begun, 3),
+        warnings=tuple(batch.warnings),
+    )
+
+
+class _Batch:
+    def __init__(self, todo: Sequence[Job], engine: Engine, *, html: bool) -> None:
+        self.todo, self.engine, self.html = todo, engine, html
+        self.done: dict[str, Execution] = {}
+        self.warnings: list[str] = []
+        self._running: dict[Future[Any], Job] = {}
+        self._line = time.monotonic()
+
+    def run(self) -> None:
+        """Hand all out and take what comes back."""
+        from mlops_magics.notebooks.stopping import Stopper
+
+        stopper = Stopper()
+        task, shared, finish = self._work()
+        log.info("running %d notebooks on %s", len(self.todo), self.engine.label)
+        with stopper.on_signals():
+            stopper.listen(lambda: self._recall(stopper.reason))
+            self._running = {self.engine.submit(task, shared, job): job for job in self.todo}
+            heard = time.monotonic()
+            while self._running:
+                ended, _ = wait(self._running, timeout=0.5, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    self._take(self._running.pop(future), future, finish)
+                if not ended and time.monotonic() - self._line > LINE:
+                    self._tell("%d of %d are done", len(self.done), len(self.todo))
+                if ended or self.engine.workers:
+                    heard = time.monotonic()
+                elif time.monotonic() - heard > LOST:
+                    self._give_up()
+            stopper.listen(None)
+
+    def _work(self) -> tuple[Callable[..., Any], Any, Callable[[Job, Any], Execution]]:
+        """What a worker does, what it needs for that, and what is left to be done here."""
+        if not self.engine.apart:
+            # Its imports go in circles, in which threads would meet: once, before there are any.
+            import_module("mlops_magics.notebooks.client")
+            return _here, self.engine.share(self.html), lambda _, done: done
+        shared = self.engine.share(apart.place_of(self.engine, self.todo))
+        finish = apart.Finishing(self.todo, html=self.html)
+        return apart.perform, shared, finish.finish
+
+    def _recall(self, reason: str) -> None:
+        # Not in the signal's own handler, which may have interrupted just about anything.
+        threading.Thread(target=self.engine.recall, args=(reason,), daemon=True).start()
+
+    def _take(self, job: Job, future: Future[Any], finish: Callable[[Job, Any], Execution]) -> None:
+        """Keep what became of a notebook; no failure of one is one of the others."""
+        try:
+            done = finish(job, future.result())
+        except Exception as error:  # of the engine, a worker, or of writing the result
+            why = (
+                str(error) if isinstance(error, MlopsError) else f"{type(error).__name__}: {error}"
+            )
+            done = job.without_result("failed", why)
+        self.done[job.event] = done
+        took = f"{done.duration:.1f} s" if done.duration else done.reason
+        attempt = f", attempt {done.attempt}" if done.attempt > 1 else ""
+        number = f"{len(self.done)} of {len(self.todo)}"
+        self._tell("%s: %s: %s (%s%s)", number, job.label, done.status, took, attempt)
+
+    def _tell(self, line: str, *values: Any) -> None:
+        log.info(line, *values)
+        self._line = time.monotonic()
+
+    def _give_up(self) -> None:
+        self.warnings.append(f"All workers of {self.engine.label} were lost.")
+        for job in self._running.values():
+            self.done[job.event] = job.without_result("killed", "its worker was lost")
+        self._running = {}
+
+
+def _here(html: bool, job: Job) -> Execution:
+    """One notebook in a kernel that a thread of this process drives."""
+    from mlops_magics.notebooks.stopping import Stopper
+
+    stopper = Stopper()
+    with tasks.current().recalled(stopper.stop):
+        if stopper.reason:
+            return job.without_result("never ran", stopper.reason)
+        return performing.run(job, html=html, stopper=stopper)
