@@ -48,6 +48,8 @@ class Boot:
     ----------
     trouble : Exception or None
         Why it could not be started.
+    forked : bool
+        Whether it came of the parent.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Boot:
         if parent is not None:
             parent.take(self.manager)
         self.trouble: Exception | None = None
+        self.forked = False
         self._environment, self._folder = environment, folder
         self._sockets = tempfile.TemporaryDirectory(prefix="mlops-kernel-")
 
@@ -82,6 +85,7 @@ class Boot:
             run_sync(start)()
         except (OSError, RuntimeError) as error:
             self.trouble = error
+        self.forked = getattr(self.manager.provisioner, "forked", False)
         return self
 
     def __exit__(

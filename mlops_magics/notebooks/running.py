@@ -65,6 +65,8 @@ class Outcome:
         What became of each cell: ``finished``, ``never ran``, or the status it ended the run with.
     duration : float
         Seconds.
+    forked : bool
+        Whether the kernel came of a process that had imported ahead.
     """
 
     notebook: nbformat.NotebookNode
@@ -76,6 +78,7 @@ class Outcome:
     started: str = ""
     ended: str = ""
     duration: float = 0.0
+    forked: bool = False
 
     def masked(self, masker: secrets.Masker) -> Outcome:
         """The same without the secrets that `masker` knows."""
@@ -143,6 +146,7 @@ def run(
         started=started,
         ended=now(),
         duration=round(time.monotonic() - begun, 3),
+        forked=boot.forked,
         **settling.settle(notebook, client.reached, ending),
     )
 

@@ -7,18 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import nullcontext
 from dataclasses import replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mlops_magics import settings
-from mlops_magics.engines import tasks
 from mlops_magics.errors import MlopsError
 from mlops_magics.records import Execution, Executions
-from mlops_magics.verbs import apart, jobs, performing
+from mlops_magics.verbs import apart, here, jobs
 
 if TYPE_CHECKING:
     from mlops_magics.engines.base import Engine
+    from mlops_magics.verbs.here import Here
     from mlops_magics.verbs.jobs import Job
 
 log = logging.getLogger("mlops_magics")
@@ -47,9 +47,10 @@ def run(todo: Sequence[Job], engine: Engine, output: str, *, html: bool) -> Exec
         for number, job in enumerate(todo, 1)
     ]
     begun = time.monotonic()
-    with engine:
+    # What is opened first outlives the engine's threads.
+    with nullcontext() if engine.apart else here.ready(named, engine, html=html) as near, engine:
         workers = engine.workers
-        batch = _Batch(named, engine, html=html)
+        batch = _Batch(named, engine, near, html=html)
         batch.run()
     return Executions(
         runs=tuple(batch.done[job.event] for job in named),
@@ -62,8 +63,10 @@ def run(todo: Sequence[Job], engine: Engine, output: str, *, html: bool) -> Exec
 
 
 class _Batch:
-    def __init__(self, todo: Sequence[Job], engine: Engine, *, html: bool) -> None:
-        self.todo, self.engine, self.html = todo, engine, html
+    def __init__(
+        self, todo: Sequence[Job], engine: Engine, near: Here | None, *, html: bool
+    ) -> None:
+        self.todo, self.engine, self.near, self.html = todo, engine, near, html
         self.done: dict[str, Execution] = {}
         self.warnings: list[str] = []
         self._running: dict[Future[Any], Job] = {}
@@ -94,10 +97,8 @@ class _Batch:
 
     def _work(self) -> tuple[Callable[..., Any], Any, Callable[[Job, Any], Execution]]:
         """What a worker does, what it needs for that, and what is left to be done here."""
-        if not self.engine.apart:
-            # Its imports go in circles, in which threads would meet: once, before there are any.
-            import_module("mlops_magics.notebooks.client")
-            return _here, self.engine.share(self.html), lambda _, done: done
+        if self.near is not None:
+            return here.perform, self.engine.share(self.near), lambda _, done: done
         shared = self.engine.share(apart.place_of(self.engine, self.todo))
         finish = apart.Finishing(self.todo, html=self.html)
         return apart.perform, shared, finish.finish
@@ -130,14 +131,3 @@ class _Batch:
         for job in self._running.values():
             self.done[job.event] = job.without_result("killed", "its worker was lost")
         self._running = {}
-
-
-def _here(html: bool, job: Job) -> Execution:
-    """One notebook in a kernel that a thread of this process drives."""
-    from mlops_magics.notebooks.stopping import Stopper
-
-    stopper = Stopper()
-    with tasks.current().recalled(stopper.stop):
-        if stopper.reason:
-            return job.without_result("never ran", stopper.reason)
-        return performing.run(job, html=html, stopper=stopper)

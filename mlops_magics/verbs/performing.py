@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,24 +18,49 @@ if TYPE_CHECKING:
     from mlops_magics.notebooks.record import Surroundings
     from mlops_magics.notebooks.running import Plan
     from mlops_magics.notebooks.stopping import Stopper
+    from mlops_magics.verbs.here import Here
     from mlops_magics.verbs.jobs import Job
 
 log = logging.getLogger("mlops_magics")
 
 
-def run(job: Job, *, html: bool, stopper: Stopper | None = None) -> Execution:
-    """Run one notebook on this machine; who hands a `stopper` in tells of its progress too."""
+def run(
+    job: Job,
+    *,
+    html: bool,
+    stopper: Stopper | None = None,
+    here: Here | None = None,
+) -> Execution:
+    """Run one notebook on this machine; who hands a `stopper` in tells of its progress too.
+
+    Of several, `here` is what they have in common.
+    """
     from mlops_magics.notebooks import running
 
     with tempfile.TemporaryDirectory(prefix="mlops-execution-") as folder:
         journal = Path(folder) / "steps.jsonl"
-        plan = plan_of(job, variables(job.source, job.event, journal), quiet=stopper is not None)
+        told = variables(job.source, job.event, journal)
+        environment = {**here.environment, **told} if here else told
+        plan = plan_of(job, environment, quiet=stopper is not None)
         if stopper is None:
             log.info("running %s", job.source)
-        ready = Ready(plan, job)
-        outcome = running.run(plan, ready.save, meanwhile=ready.prepare, stopper=stopper)
+        ready = Ready(plan, job, here.around[job.source] if here else None)
+        outcome = running.run(
+            plan,
+            ready.save,
+            meanwhile=ready.prepare,
+            stopper=stopper,
+            parent=here.parents[job.kernel] if here else None,
+        )
         steps = read_steps(journal)
     return finishing.Finish(ready, outcome, job, steps).finish(html=html)
+
+
+def surroundings(todo: Sequence[Job]) -> dict[Path, Surroundings]:
+    """What each notebook of several starts from, as it is before the first of them runs."""
+    from mlops_magics.notebooks import record
+
+    return record.surroundings_of({job.source: job.kernel for job in todo})
 
 
 def plan_of(job: Job, environment: Mapping[str, str], *, quiet: bool = True) -> Plan:

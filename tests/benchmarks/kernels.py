@@ -1,27 +1,31 @@
 """Twenty notebooks that import scikit-learn: forked kernels against the ``papermill`` command.
 
-Run with ``python tests/benchmarks/kernels.py [N]``: prints the seconds, and the processor seconds,
-of the ``papermill`` command for one notebook after the other, and of a batch whose kernels are
-forked from one parent, driven by two threads (aim: at most 0.10); then one notebook by ``mlops
-execute`` without a parent against ``papermill`` (aim: at most 0.6). Byte code is compiled before.
+Run with ``python tests/benchmarks/kernels.py [ROUNDS]``, a minute and a half a round: prints the
+median seconds, and processor seconds, of 20 ``papermill`` commands one after the other, of one
+``mlops execute`` whose kernels are forked from one parent (aim: at most 0.10), of the same with
+``MLOPS_WARM_KERNELS=false``, and of one notebook by ``mlops execute``, which has no parent, against
+one by ``papermill`` (aim: at most 0.60). All are whole commands, taken in turn; byte code is
+compiled before.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import resource
-import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
-THREADS = 2
+COUNT = 20
 
 CELLS = (
     "from sklearn.datasets import load_iris\nfrom sklearn.linear_model import LogisticRegression",
@@ -29,49 +33,13 @@ CELLS = (
     "model.score(X, y)",
 )
 
-#: What `mlops execute` does for one notebook, with a parent for all.
-BATCH = """
-import sys, tempfile, uuid
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from mlops_magics import settings
-from mlops_magics.notebooks import headless
-headless.lighten()
-from mlops_magics.notebooks import files, kernels, parameters, running
-from mlops_magics.notebooks.warm import parents
-from mlops_magics.verbs import executing
-
-options, source, count = settings.load(), files.find(sys.argv[1]), int(sys.argv[2])
-content = files.read(source)
-spec = kernels.find(content)
-
-def one(number):
-    event = str(uuid.uuid4())
-    with tempfile.TemporaryDirectory() as folder:
-        journal = Path(folder) / "steps.jsonl"
-        plan = running.Plan(
-            notebook=content, kernel=spec, folder=str(Path.cwd()),
-            params=parameters.check(content, {"C": 1.0 + number}, spec.language),
-            environment=executing.variables(source, event, journal),
-        )
-        target = Path(f"warm-{number}.ipynb").resolve()
-        ready = executing.Ready(plan, source, target, options.keys)
-        outcome = running.run(plan, ready.save, meanwhile=ready.prepare, parent=parent)
-        steps = executing.read_steps(journal)
-    return executing.Finish(ready, outcome, event, {}, steps).finish(html=False)
-
-common = {k: v for k, v in executing.variables(source, "", Path()).items()}
-with parents.opened(spec, [content] * count, common, str(Path.cwd()), int(sys.argv[3])) as parent:
-    with ThreadPoolExecutor(int(sys.argv[3])) as pool:
-        done = list(pool.map(one, range(count)))
-assert all(d.status == "finished" for d in done), done
-assert parent.forked == count, parent.forked
-"""
+ALL, COLD, ONE, PEER = "mlops, 20, forked", "mlops, 20, not forked", "mlops, one", "papermill, one"
 
 
 def main() -> None:
     """Measure and print."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    took: dict[str, list[tuple[float, float]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         notebook = new_notebook(
@@ -84,40 +52,52 @@ def main() -> None:
             },
         )
         nbformat.write(notebook, folder / "light.ipynb")
-        papermill = [_script("papermill"), "light.ipynb", "out.ipynb", "-p", "C", "2"]
-        execute = [_script("mlops"), "execute", "light.ipynb", "-p", "C", "2"]
-        batch = [sys.executable, "-c", BATCH, "light.ipynb"]
-        for command in (papermill, execute, [*batch, "2", "2"]):  # compiles, and makes the key
-            _took([command], folder)
-        series = _took([papermill] * count, folder)
-        warm = _took([[*batch, str(count), str(THREADS)]], folder)
-        single = _took([execute] * 3, folder)
-    _tell(f"papermill, {count} in turn", *series)
-    _tell(f"warm kernels, {THREADS} threads", *warm)
-    print(f"ratio {warm[0] / series[0]:.3f}, of processor {warm[1] / series[1]:.3f} (aim: 0.10)")
-    _tell("mlops execute, one", single[0] / 3, single[1] / 3)
-    one, used = series[0] / count, series[1] / count
-    print(f"ratio {single[0] / 3 / one:.2f}, of processor {single[1] / 3 / used:.2f} (aim: 0.60)")
+        scripts = Path(sys.executable).parent
+        peer = [str(scripts / "papermill"), "light.ipynb", "out.ipynb", "-p", "C", "2"]
+        one = [str(scripts / "mlops"), "execute", "light.ipynb"]
+        grid = [*one, "--grid", f"C={','.join(str(n) for n in range(1, COUNT + 1))}"]
+        for round_ in range(rounds + 1):
+            count = COUNT if round_ else 1  # the first one compiles and makes the key
+            found = {
+                ALL: [_took([*grid, "--output", f"warm-{round_}"], folder)],
+                COLD: [_took(grid, folder, MLOPS_WARM_KERNELS="false")],
+                PEER: [_took(peer, folder) for _ in range(count)],
+                ONE: [_took([*one, "-p", "C", "2"], folder) for _ in range(3 if round_ else 1)],
+            }
+            for label, times in found.items():
+                took[label] += times if round_ else []
+        _check(folder / "warm-1")
+    medians = {label: _median(times) for label, times in took.items()}
+    for label, (wall, used) in medians.items():
+        print(f"{label:22} {wall:6.2f} s  {used:6.2f} s of processors  (of {len(took[label])})")
+    series = medians[PEER][0] * COUNT
+    print(f"20 forked          {medians[ALL][0] / series:6.3f} of 20 papermill  (aim: 0.10)")
+    alone = medians[ONE][0] / medians[PEER][0]
+    print(f"one without parent {alone:6.2f}  of papermill     (aim: 0.60)")
 
 
-def _script(name: str) -> str:
-    return shutil.which(name) or name
-
-
-def _took(commands: Sequence[Sequence[str]], folder: Path) -> tuple[float, float]:
-    """Seconds, and seconds of processors, that commands take one after the other."""
-    environment = {**os.environ, "MLOPS_KEYS": str(folder / "keys")}
+def _took(command: Sequence[str], folder: Path, **variables: str) -> tuple[float, float]:
+    """Seconds, and seconds of processors, that a command takes."""
+    environment = {**os.environ, "MLOPS_KEYS": str(folder / "keys"), **variables}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    for command in commands:
-        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return time.perf_counter() - begun, used
 
 
-def _tell(what: str, wall: float, used: float) -> None:
-    print(f"{what:28} {wall:7.2f} s  {used:7.2f} s of processors")
+def _check(folder: Path) -> None:
+    """All of them ran, in kernels that were forked."""
+    files = sorted(folder.glob("*.ipynb"))
+    records = [json.loads(file.read_bytes())["metadata"]["mlops"]["record"] for file in files]
+    assert [record["status"] for record in records] == ["finished"] * COUNT
+    assert all(record["kernel"]["forked"] for record in records)
+
+
+def _median(times: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    walls, useds = zip(*times, strict=True)
+    return statistics.median(walls), statistics.median(useds)
 
 
 if __name__ == "__main__":

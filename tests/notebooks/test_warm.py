@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook
 
 from mlops_magics.notebooks import kernels, running
 from mlops_magics.notebooks.kernels import Kernel
 from mlops_magics.notebooks.running import Outcome, Plan
-from mlops_magics.notebooks.warm import parents, wanted
+from mlops_magics.notebooks.warm import parents, preloading
 from mlops_magics.notebooks.warm.parents import Parent
 
 if not sys.platform.startswith("linux"):
@@ -55,6 +57,8 @@ BEFORE = """
 import json, os, signal, sys, warnings
 def kept(names):
     return sorted({n.partition('.')[0] for n in names} - {'_virtualenv', '__mp_main__'})
+def opened(pid):
+    return {os.readlink(f.path) for f in os.scandir(f"/proc/{pid}/fd") if os.path.lexists(f.path)}
 first = {
     "modules": kept(sys.modules), "flags": list(sys.flags), "path": sys.path,
     "argv": [a for a in sys.argv if not a.endswith(".json")], "orig_argv": sys.orig_argv[:3],
@@ -63,8 +67,8 @@ first = {
     "variables": {k: v for k, v in os.environ.items()},
     "leads": os.getpgid(0) == os.getpid() == os.getsid(0),
     "mask": str(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
-    "files": sorted(os.readlink(f"/proc/self/fd/{n}").partition(":")[0]
-                    for n in os.listdir("/proc/self/fd") if n != "0" and os.path.exists(f"/proc/self/fd/{n}")),
+    # Nothing that its parent talks over; the executor's outputs all may have.
+    "shared": sorted(n for n in opened("self") & opened(os.getppid()) if n.startswith("socket")),
 }
 """
 
@@ -107,7 +111,7 @@ FIGURE = "import matplotlib.pyplot as plt\nplt.plot([1, 2])"
 
 def test_the_same_as_a_plain_kernel() -> None:
     sources = (BEFORE, AFTER, RANDOM, USES, TOLD, FIGURE)
-    modules = ["sklearn.linear_model", "pandas", "matplotlib.pyplot", "threadpoolctl", "mlflow"]
+    modules = ["sklearn.linear_model", "pandas", "matplotlib.pyplot", "threadpoolctl"]
     with Parent(native(), modules) as parent, ThreadPoolExecutor(3) as pool:
         futures = [pool.submit(run, p, *sources) for p in (None, parent, parent)]
         outcomes = [future.result() for future in futures]
@@ -117,11 +121,12 @@ def test_the_same_as_a_plain_kernel() -> None:
         for part in ("first", "second"):
             told[part]["variables"].pop("JPY_SESSION_NAME", None)
     more = set(warm["first"].pop("modules")) - set(plain["first"].pop("modules"))
-    assert not more & {"numpy", "pandas", "sklearn", "scipy", "matplotlib", "mlflow", "joblib"}
+    assert not more & {"numpy", "pandas", "sklearn", "scipy", "matplotlib", "joblib"}
     assert warm["first"] == plain["first"]
     assert warm["second"] == plain["second"]
     assert warm["third"] == plain["third"] == [[1], [0, 1, 2]]
     assert not any(a == b for a, b in zip(warm["drawn"], sibling["drawn"], strict=True))
+    assert [outcome.forked for outcome in outcomes] == [False, True, True]
     for outcome in outcomes:  # the inline backend shows figures
         shown = outcome.notebook.cells[-1].outputs
         assert any("image/png" in o.get("data", {}) for o in shown)
@@ -200,21 +205,24 @@ def test_all_end_with_the_executor(project: Path) -> None:
 #: A file of a package each, and what it does when it is imported.
 PACKAGES = {
     "leaves_thread": "import threading, time\nt = threading.Thread(target=time.sleep, args=(99,), "
-    "daemon=True)\nt.start()\nmade = __import__('os').getpid()",
-    "leaves_file": "file = open(__file__)\nmade = __import__('os').stat('.') and 1",
+    "daemon=True)\nt.start()",
+    "leaves_socket": "import socket\nopen_one = socket.socket()\nmade = __import__('os').getpid()",
     "prints": "print('imported')",
     "asks": "from os import getpid\nmade = getpid()",
-    "reads": "import os\nmade = os.environ.get('MY_SETTING')",
+    "sets": "import os\nos.environ['MY_SETTING'] = 'set'",
     "quiet": "value = 'theirs'",
     "needs": "import quiet, random\ngenerator = random.Random()\nseeded = random.Random(1)",
 }
 
 LOOK = """
 import os, needs
-import leaves_thread, asks, reads
+import leaves_thread, leaves_socket, asks
 import prints
-print(leaves_thread.t.is_alive(), asks.made == leaves_thread.made == os.getpid(), reads.made,
-      asks.getpid is os.getpid, needs.quiet.value, needs.seeded.random(), sep="|")
+before = os.environ.get("MY_SETTING")
+import sets
+print(leaves_thread.t.is_alive(), asks.made == leaves_socket.made == os.getpid(), before,
+      os.environ["MY_SETTING"], asks.getpid is os.getpid, needs.quiet.value, needs.seeded.random(),
+      sep="|")
 print(needs.generator.random())
 """
 
@@ -228,21 +236,46 @@ def test_what_can_not_be_shared_is_not(project: Path, monkeypatch: pytest.Monkey
     with Parent(native(), [*PACKAGES, "not_there"]) as parent:
         first, second = (printed(run(parent, LOOK))[0].splitlines() for _ in range(2))
         assert first[0] == second[0] == "imported"  # the notebook is where it is seen
-        assert first[1] == second[1] == "True|True|None|True|theirs|0.13436424411240122"
+        assert first[1] == second[1] == "True|True|None|set|True|theirs|0.13436424411240122"
         assert first[2] != second[2]  # unless it was given a seed, no generator is shared
-        other = run(parent, LOOK, environment={"MY_SETTING": "mine"})
-        assert "|mine|" in printed(other)[0]
-        assert parent.forked == 3
-        # What Python looks at when it starts can't be changed any more.
-        seeded = run(parent, "print(hash('a'))", environment={"PYTHONHASHSEED": "1"})
-        assert parent.forked == 3
-        plain = run(None, "print(hash('a'))", environment={"PYTHONHASHSEED": "1"})
-        assert printed(seeded) == printed(plain)
         # What the notebook puts before a package of the same name comes before it.
         (project / "quiet.py").write_text("value = 'ours'")
         source = "import sys\nsys.path.insert(0, '')\nimport needs\nprint(needs.quiet.value)"
         assert printed(run(parent, source)) == ["ours\n"]
-        assert parent.forked == 4
+        (project / "quiet.py").unlink()
+        assert parent.forked == 3
+        # What imports and Python itself look at can't be changed any more.
+        seeded = run(parent, "print(hash('a'))", environment={"PYTHONHASHSEED": "1"})
+        assert not seeded.forked
+        assert printed(seeded) == printed(
+            run(None, "print(hash('a'))", environment={"PYTHONHASHSEED": "1"})
+        )
+        assert not run(parent, "1", folder=str(folder)).forked
+        # A package is upgraded.
+        (folder / "quiet.py").write_text("value = 'upgraded'")
+        assert printed(run(parent, "import needs\nprint(needs.quiet.value)")) == ["upgraded\n"]
+        assert parent.forked == 3
+
+
+class Torchs:
+    """A generator that has as much as torch's."""
+
+    value = 0.5
+
+    def seed(self) -> None:
+        self.value = random.SystemRandom().random()
+
+    def random(self) -> float:
+        return self.value
+
+
+def test_every_generator_begins_anew() -> None:
+    made: list[Any] = [
+        *(random.Random(1), np.random.default_rng(1), np.random.RandomState(1), Torchs())
+    ]
+    other = copy.deepcopy(made)
+    preloading.reseed(made)
+    assert not any(a.random() == b.random() for a, b in zip(made, other, strict=True))
 
 
 TRAINED = (
@@ -287,21 +320,3 @@ def test_where_it_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTHONPATH")
     monkeypatch.setenv("MLOPS_WARM_KERNELS", "false")
     assert not opened(native(), two)
-
-
-@pytest.fixture
-def book() -> Callable[..., Any]:
-    return lambda *sources: new_notebook(
-        cells=[new_markdown_cell("import this"), *(new_code_cell(s) for s in sources)]
-    )
-
-
-def test_what_notebooks_import(book: Callable[..., Any], project: Path) -> None:
-    (project / "own.py").write_text("")
-    first = book(
-        "%matplotlib inline\nimport numpy as np\nfrom sklearn import svm", "import own, os"
-    )
-    second = book("import pandas\nimport numpy\nthis is no Python", "from . import a\n!ls\n")
-    assert wanted.modules([first, second]) == ["numpy", "sklearn", "sklearn:svm", "pandas"]
-    assert wanted.modules([book("import not_there_at_all")]) == []
-    assert "mlflow" in wanted.modules([book("%load_ext mlops_magics")])

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -22,9 +23,7 @@ if __name__ == "__main__":
     del sys.path[0]
 
 from mlops_magics.notebooks.warm import child, known, preloading
-from mlops_magics.notebooks.warm.looking import ALL
-from mlops_magics.notebooks.warm.recording import FOLDER, Recording
-from mlops_magics.notebooks.warm.shelf import Shelf
+from mlops_magics.notebooks.warm.stamps import Stamps
 
 #: Times that the parent begins anew without a module that made it unfit.
 ATTEMPTS = 5
@@ -37,13 +36,11 @@ class Parent:
         self,
         control: socket.socket,
         environment: dict[str, str],
-        shelf: Shelf,
-        recording: Recording,
+        generators: Sequence[Any],
+        stamps: Stamps,
     ) -> None:
-        self.control, self.shelf, self.recording = control, shelf, recording
-        self.environment = environment
-        self.folder = os.getcwd()
-        self.generators = preloading.generators(recording)
+        self.control, self.environment, self.folder = control, environment, os.getcwd()
+        self.generators, self.stamps = generators, stamps
         self.kernels: dict[int, socket.socket] = {}
         self.selector = selectors.DefaultSelector()
         self.selector.register(control, selectors.EVENT_READ)
@@ -79,8 +76,7 @@ class Parent:
         except (OSError, ValueError):
             channel.close()
             return None
-        drop, reason = self._differing(request)
-        if reason:
+        if reason := self._against(request):
             with suppress(OSError):
                 channel.sendall(f"no {reason}\n".encode())
             channel.close()
@@ -90,7 +86,7 @@ class Parent:
             pid = os.fork()
         if pid == 0:
             self._abandon()
-            child.become(request, channel, self.shelf, self.generators, drop)
+            child.become(request, channel, self.generators)
             return request
         self.kernels[pid] = channel
         self.selector.register(channel, selectors.EVENT_READ, pid)
@@ -106,25 +102,15 @@ class Parent:
         for channel in self.kernels.values():
             channel.close()
 
-    def _differing(self, request: dict[str, Any]) -> tuple[set[str], str]:
-        """The modules that would come out otherwise in this kernel, or why it can't be forked."""
+    def _against(self, request: dict[str, Any]) -> str:
+        """Why this kernel can't be forked; empty: it can."""
         wanted = request["environment"]
-        names = {
-            name
-            for name in {*wanted, *self.environment} - known.OWN
-            if wanted.get(name) != self.environment.get(name)
-        }
-        early = sorted(name for name in names if name.startswith(known.EARLY))
-        if early:
-            return set(), f"{early[0]} has another value"
-        looked_at = [*names, *([ALL] if names else [])]
+        for name in sorted({*wanted, *self.environment} - known.OWN):
+            if wanted.get(name) != self.environment.get(name):
+                return f"{name} has another value"
         if request["folder"] != self.folder:
-            looked_at.append(FOLDER)
-        modules = {m for name in looked_at for m in self.recording.readers.get(name, ())}
-        drop = self.recording.dependents(modules) & self.shelf.modules.keys() if modules else set()
-        if preloading.compiled(self.shelf.modules[name] for name in drop):
-            return set(), f"{', '.join(sorted(looked_at))} was looked at"
-        return drop, ""
+            return "it works in another folder"
+        return self.stamps.changed()
 
     def _reap(self) -> None:
         while self.kernels:
@@ -162,6 +148,7 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     order, environment = json.loads(sys.argv[2]), dict(os.environ)
     os.chdir(order["folder"])
+    stamps = Stamps()
     try:
         shelf, recording = preloading.preload(order["modules"], order["without"])
     except preloading.UnfitError as error:
@@ -174,8 +161,9 @@ def main() -> None:
         options = sys.orig_argv[1 : sys.orig_argv.index("-m")]
         command = [sys.executable, *options, "-m", "mlops_magics.notebooks.warm"]
         program = [*command, str(control.fileno()), again]
-        os.execve(sys.executable, program, environment)
-    parent = Parent(control, environment, shelf, recording)
+        os.execve(sys.executable, program, environment)  # noqa: S606  # no shell is wanted
+    parent = Parent(control, environment, preloading.generators(recording), stamps)
+    stamps.take(shelf.modules.values())
     shelf.install()
     gc.collect()
     gc.freeze()

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlops_magics.notebooks.warm import leaving, preloading
-from mlops_magics.notebooks.warm.shelf import Shelf
 
 #: What `prctl` calls "send me this signal when my parent dies".
 _PDEATHSIG = 1
@@ -22,13 +21,7 @@ _PDEATHSIG = 1
 PARTING = 2.0
 
 
-def become(
-    request: Mapping[str, Any],
-    channel: socket.socket,
-    shelf: Shelf,
-    generators: Sequence[Any],
-    drop: set[str],
-) -> None:
+def become(request: Mapping[str, Any], channel: socket.socket, generators: Sequence[Any]) -> None:
     """Take on what a process of its own would have, and tell that it is there.
 
     Parameters
@@ -39,8 +32,6 @@ def become(
         Over which its process's number is told.
     generators : sequence
         Of random numbers, which begin anew.
-    drop : set of str
-        Modules that would have come out otherwise here, and are imported anew.
     """
     parent = os.getppid()
     os.setsid()
@@ -58,7 +49,6 @@ def become(
     random.seed()
     preloading.reseed(generators)
     _renew_multiprocessing()
-    shelf.drop(drop)
     channel.sendall(f"{os.getpid()}\n".encode())
     channel.close()
 

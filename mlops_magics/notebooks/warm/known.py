@@ -21,16 +21,12 @@ AFTERWARDS = {"ipywidgets": "_handle_ipython"}
 #: Threads, by the names that they give themselves, which end and come back around a fork.
 THREADS = {"jemalloc_bg_thd"}
 
-#: Beginnings of the names of variables that compiled code reads by itself when it is loaded, or
-#: Python when it starts: a kernel that needs another value of one has to start afresh.
-EARLY = (
-    *("PYTHON", "LD_", "DYLD_", "LC_", "LANG", "TZ", "MALLOC_", "GLIBC_", "NSS_", "ASAN_"),
-    *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "VECLIB_", "NUMEXPR_"),
-    *("NUMBA_", "ARROW_", "ZMQ_", "CUDA_", "NVIDIA_", "NCCL_", "TF_", "TORCH_", "PYTORCH_"),
-)
-
-#: Variables that belong to one kernel alone. Nothing looks at them while it is imported.
-OWN = {"MLOPS_NOTEBOOK", "MLOPS_EXECUTION", "MLOPS_JOURNAL", "JPY_PARENT_PID", "JPY_SESSION_NAME"}
+#: Variables that belong to one kernel alone, and that nothing looks at while it is imported. In all
+#: others a kernel has to be like its parent: imports look at them, and so does Python itself.
+OWN = {
+    *("MLOPS_NOTEBOOK", "MLOPS_EXECUTION", "MLOPS_JOURNAL", "MLOPS_ATTEMPT"),
+    *("JPY_PARENT_PID", "JPY_SESSION_NAME"),
+}
 
 
 def harmless(module: str, what: str) -> bool:

@@ -1,54 +1,12 @@
-"""Hearing of what modules look at while they are imported: variables, streams, the shell."""
+"""Hearing of what modules print, and who asks for the shell, while they are imported."""
 
 from __future__ import annotations
 
 import builtins
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-
-#: Stands for all variables at once.
-ALL = "=all"
-
-
-@contextmanager
-def variables(
-    read: Callable[[str], None], wrote: Callable[[str, str | None], None]
-) -> Iterator[None]:
-    """Hear of each look at an environment variable, and of each change."""
-    plain: Any = type(os.environ)
-
-    class Watched(plain):  # type: ignore[misc]  # a class of Python's own
-        def __getitem__(self, key: str) -> Any:
-            read(os.fsdecode(key))
-            return super().__getitem__(key)
-
-        def __iter__(self) -> Any:
-            read(ALL)
-            return super().__iter__()
-
-        def items(self) -> Any:
-            read(ALL)
-            return {key: plain.__getitem__(self, key) for key in plain.__iter__(self)}.items()
-
-        def copy(self) -> Any:
-            return dict(self.items())
-
-        def __setitem__(self, key: str, value: str) -> None:
-            wrote(key, value)
-            super().__setitem__(key, value)
-
-        def __delitem__(self, key: str) -> None:
-            wrote(key, None)
-            super().__delitem__(key)
-
-    os.environ.__class__ = Watched
-    try:
-        yield
-    finally:
-        os.environ.__class__ = plain
 
 
 class Relay:

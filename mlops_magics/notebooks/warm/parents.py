@@ -27,10 +27,7 @@ from mlops_magics.notebooks.kernels import Kernel
 log = logging.getLogger("mlops_magics")
 
 #: Seconds that the parent gets to import, before a kernel is started without it.
-LONGEST = 120.0
-
-#: What numerical libraries take for the number of their threads.
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+LONGEST = 60.0
 
 #: How a kernel is started that may as well be forked.
 _LAUNCHER = ["-m", "ipykernel_launcher"]
@@ -53,14 +50,9 @@ class Parent:
         Variables that all its kernels get beside this process's.
     folder : str or None
         The kernels' working directory.
-    jobs : int
-        How many run at a time. They share the processors: two that take all of them for their
-        threads take twice as long. Whoever sets the number of threads has it.
 
     Attributes
     ----------
-    shared : dict
-        Variables that its kernels get where they are not set.
     name : str
         By which `provisioner` finds it.
     forked : int
@@ -73,17 +65,15 @@ class Parent:
         modules: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         folder: str | None = None,
-        jobs: int = 1,
     ) -> None:
         self.kernel, self.modules = kernel, list(modules)
-        each = str(max((os.cpu_count() or 1) // jobs, 1))
-        self.shared = dict.fromkeys(_THREADS, each) if jobs > 1 else {}
-        self.environment = {**self.shared, **os.environ, **(environment or {})}
+        self.environment = {**os.environ, **(environment or {})}
         self.folder = folder or os.getcwd()
         self.name, self.forked = uuid.uuid4().hex, 0
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._lock = threading.Lock()
+        self._broken = False
 
     def __enter__(self) -> Parent:
         start = _start(self.kernel)
@@ -141,6 +131,8 @@ class Parent:
     ) -> Forked | None:
         """A new kernel; None, with the reason in the log, if it has to be started another way."""
         arguments = list(command)[len(self._command) + len(_LAUNCHER) :]
+        if self._broken:
+            return self._not("it did not answer")
         if list(command) != [*self._command, *_LAUNCHER, *arguments]:
             return self._not("it is started by another command")
         request = {"command": list(command), "arguments": arguments}
@@ -159,6 +151,7 @@ class Parent:
         except (OSError, TimeoutError) as error:
             theirs.close()
             ours.close()
+            self._broken = True  # nobody waits for it a second time
             return self._not(str(error) or "it does not answer")
         if not answer or not answer[0].isdigit():
             ours.close()
@@ -225,11 +218,13 @@ def find(name: str) -> Parent | None:
 def possible(kernel: Kernel) -> bool:
     """Whether kernels like this can be forked, and the settings let them.
 
-    Only on Linux: macOS's own libraries do not survive a fork, and Windows has none. Only in
-    this interpreter, and not where its threads run free of a lock.
+    Only on Linux: macOS's own libraries do not survive a fork, and Windows has none; and only
+    where threads and open files can be counted. Only in this interpreter, and not where its
+    threads run free of a lock.
     """
     return (
         sys.platform.startswith("linux")
+        and os.path.isdir("/proc/self/task")
         and kernel.ours
         and not sysconfig.get_config_var("Py_GIL_DISABLED")
         and settings.load().warm_kernels
@@ -259,7 +254,6 @@ def opened(
     notebooks: Sequence[Any],
     environment: Mapping[str, str] | None = None,
     folder: str | None = None,
-    jobs: int = 1,
 ) -> Iterator[Parent | None]:
     """A parent that imports what these notebooks do; None if that would gain nothing.
 
@@ -270,12 +264,9 @@ def opened(
     notebooks : sequence of NotebookNode
         One gains nothing: it would wait for the same imports.
     environment : mapping, optional
-        Variables that all kernels get beside this process's. What a kernel gets besides must not
-        be looked at by an import, or what looked at it is imported anew.
+        Variables that all kernels get beside this process's.
     folder : str, optional
         Where they run.
-    jobs : int
-        How many run at a time.
     """
     if len(notebooks) < 2 or not possible(kernel):
         yield None
@@ -283,5 +274,5 @@ def opened(
     from mlops_magics.notebooks.warm import wanted
 
     modules = [*wanted.modules(notebooks), *settings.load().warm_modules]
-    with Parent(kernel, modules, environment, folder, jobs) as parent:
+    with Parent(kernel, modules, environment, folder) as parent:
         yield parent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -17,6 +18,8 @@ from typing import Any
 from mlops_magics.notebooks.warm import known
 from mlops_magics.notebooks.warm.recording import Recording, lists
 from mlops_magics.notebooks.warm.shelf import Shelf
+
+log = logging.getLogger("mlops_magics")
 
 _TASKS, _FILES = Path("/proc/self/task"), Path("/proc/self/fd")
 
@@ -46,7 +49,7 @@ def preload(modules: Sequence[str], without: Collection[str]) -> tuple[Shelf, Re
         the parent begins anew without it.
     """
     # First what every kernel has; it stays where it is.
-    import ipykernel.ipkernel  # noqa: F401
+    import ipykernel.ipkernel
     import ipykernel.kernelapp
     import ipykernel.zmqshell  # noqa: F401
 
@@ -65,10 +68,12 @@ def preload(modules: Sequence[str], without: Collection[str]) -> tuple[Shelf, Re
                 try:
                     name, _, part = module.partition(":")
                     __import__(name, fromlist=[part] if part else [])
-                except BaseException:  # the notebook's to see, at its own import
-                    pass
-            if problem := _State().beyond(before):
-                raise UnfitError(module, problem)
+                except BaseException as error:  # the notebook's to see, at its own import
+                    log.debug("%s can't be imported: %s", name, error)
+            if _State().beyond(before):
+                _let_threads_end()
+                if problem := _State().beyond(before):
+                    raise UnfitError(module, problem)
             _check_personal(module, recording)
     added = {name: module for name, module in sys.modules.items() if name not in usual}
     recording.heal(added.values())
@@ -79,7 +84,7 @@ def preload(modules: Sequence[str], without: Collection[str]) -> tuple[Shelf, Re
 
 @contextmanager
 def _as_in_plain_kernels() -> Iterator[None]:
-    """Neither what imports add to Python's lists nor the pauses of the collector are to be seen later."""
+    """What imports add to Python's lists is not to be seen before they are repeated."""
     before = [list(held) for held in lists()]
     gc.disable()
     try:
@@ -114,14 +119,9 @@ class _State:
     """What makes a process unfit to be forked."""
 
     def __init__(self) -> None:
-        # A fork makes those threads end that know of forks; OpenBLAS's come back when needed.
-        pid = os.fork()
-        if pid == 0:
-            os._exit(0)
-        os.waitpid(pid, 0)
-        self.threads = sorted(_name(task) for task in _TASKS.iterdir()) if _TASKS.exists() else []
+        self.threads = sorted(_name(task) for task in _TASKS.iterdir())
         self.python = [thread.name for thread in threading.enumerate()]
-        self.files = sorted(_target(file) for file in _FILES.iterdir()) if _FILES.exists() else []
+        self.files = sorted(_target(file) for file in _FILES.iterdir())
         self.handlers = {n: signal.getsignal(n) for n in signal.valid_signals()}
 
     def beyond(self, before: _State) -> str:
@@ -134,6 +134,14 @@ class _State:
             return f"it leaves {files[0]} open"
         changed = [n for n, handler in self.handlers.items() if before.handlers[n] != handler]
         return f"it handles {signal.Signals(changed[0]).name}" if changed else ""
+
+
+def _let_threads_end() -> None:
+    """A fork makes those threads end that know of forks; OpenBLAS's come back when needed."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
 
 
 def _more(now: list[str], before: list[str]) -> list[str]:
@@ -162,6 +170,8 @@ def generators(recording: Recording) -> list[Any]:
     if (numpy := sys.modules.get("numpy.random")) is not None:
         kinds = (numpy.Generator, numpy.RandomState)
         found += [g for g in gc.get_objects() if isinstance(g, kinds) and _drawn(g)]
+    if (torch := sys.modules.get("torch")) is not None:
+        found.append(torch.default_generator)
     return found
 
 
@@ -175,8 +185,8 @@ def _drawn(generator: Any) -> bool:
 def reseed(found: Sequence[Any]) -> None:
     """Let each generator begin anew with the system's random numbers."""
     for generator in found:
-        if hasattr(generator, "getrandbits"):
+        bits = getattr(generator, "bit_generator", getattr(generator, "_bit_generator", None))
+        if bits is None:  # Python's, and torch's
             generator.seed()
         else:
-            bits = getattr(generator, "bit_generator", None) or generator._bit_generator
             bits.state = type(bits)().state

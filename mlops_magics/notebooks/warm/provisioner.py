@@ -19,18 +19,20 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]  # untyped
     opened it makes no difference.
     """
 
+    #: Whether this kernel came of it.
+    forked = False
+
     parent_name = Unicode("", config=True, help="The open parent that kernels are forked from.")
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start the kernel."""
         parent = parents.find(self.parent_name)
-        kwargs["env"] = {**(parent.shared if parent else {}), **kwargs.get("env", os.environ)}
-        environment = {**kwargs["env"], "JPY_PARENT_PID": str(os.getpid())}
+        environment = {**kwargs.get("env", os.environ), "JPY_PARENT_PID": str(os.getpid())}
         cwd = kwargs.get("cwd")
         forked = await parent.fork(cmd, environment, cwd) if parent is not None else None
         if forked is None:
             return await super().launch_kernel(cmd, **kwargs)
-        self.process = forked
+        self.process, self.forked = forked, True
         self.pid = self.pgid = forked.pid  # it leads a session of its own
         self.cwd = cwd or os.getcwd()
         return self.connection_info

@@ -1,7 +1,7 @@
 """What is noted while modules are imported ahead: who needs whom, and what they looked at.
 
 A module that was imported in the parent may be handed to a kernel only with all it brought along,
-and only if it would have come out the same there.
+and only if it kept nothing that belongs to one process.
 """
 
 from __future__ import annotations
@@ -25,9 +25,6 @@ from mlops_magics.notebooks.warm import known, looking
 
 #: What tells one process from another. Who asks for it while it is imported may keep the answer.
 _PERSONAL = ((os, "getpid"), (uuid, "uuid1"), (uuid, "uuid4"))
-
-#: Stands for the working directory among the variables that are looked at.
-FOLDER = "=folder"
 
 _FUNCTION = type(lambda: None)
 
@@ -76,8 +73,6 @@ class Recording:
         Module → the modules that were imported while it was.
     effects : dict
         Module → what else its import did.
-    readers : dict
-        Environment variable → the modules that looked at it.
     personal : dict
         The modules that asked what differs between processes → for what.
     unseeded : list
@@ -87,11 +82,11 @@ class Recording:
     def __init__(self) -> None:
         self.needs: dict[str, set[str]] = defaultdict(set)
         self.effects: dict[str, Effects] = defaultdict(Effects)
-        self.readers: dict[str, set[str]] = defaultdict(set)
         self.personal: dict[str, str] = {}
         self.unseeded: list[random.Random] = []
         self._stack: list[str] = []
         self._lists = [list(held) for held in lists()]
+        self._variables = dict(os.environ)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -100,9 +95,7 @@ class Recording:
             _patched(bootstrap, "_find_and_load", self._load),
             _patched(builtins, "__import__", self._import),
             _patched(random.Random, "seed", self._seed),
-            _patched(os, "getcwd", self._folder),
             _patched(warnings, "_showwarnmsg", self._asked),
-            looking.variables(self.read, self.wrote),
             looking.streams(self.asked),
             looking.shell(self.asked),
         ):
@@ -198,7 +191,7 @@ class Recording:
                 self.needs[name].add(owner)
 
     def _settle(self) -> None:
-        """Put down what was added to Python's lists to the module that ran until now."""
+        """Put down what was added to Python's lists, and set, to the module that ran until now."""
         for number, now in enumerate(lists()):
             before = self._lists[number]
             if before == now:
@@ -209,6 +202,14 @@ class Recording:
             added = self.effects[self.importing].lists[number]
             added.first[:0] = [item for item in now[:start] if item in new]
             added.last += [item for item in now[start:] if item in new]
+        variables, before_them = dict(os.environ), self._variables
+        if variables != before_them:
+            self._variables = variables
+            self.effects[self.importing].variables |= {
+                name: variables.get(name)
+                for name in {*variables, *before_them}
+                if variables.get(name) != before_them.get(name)
+            }
 
     def asked(self, what: str) -> None:
         """Note that the module that is imported asks for what differs between kernels."""
@@ -218,10 +219,6 @@ class Recording:
     def _asked(self, plain: Any, *arguments: Any, **options: Any) -> Any:
         self.asked(plain.__name__)
         return plain(*arguments, **options)
-
-    def _folder(self, plain: Any) -> Any:
-        self.read(FOLDER)
-        return plain()
 
     def _seed(self, plain: Any, generator: Any, seed: Any = None, *rest: Any, **more: Any) -> Any:
         if seed is None and generator not in self.unseeded:
@@ -234,17 +231,6 @@ class Recording:
             for name, value in list(getattr(module, "__dict__", {}).items()):
                 if type(value) is _FUNCTION and hasattr(value, "stands_for"):
                     setattr(module, name, value.stands_for)
-
-    def read(self, variable: str) -> None:
-        """Note that an environment variable is looked at."""
-        if self._stack:
-            self.readers[variable].add(self._stack[-1])
-
-    def wrote(self, variable: str, value: str | None) -> None:
-        """Note that an environment variable is changed."""
-        self.read(variable)
-        if self._stack:
-            self.effects[self._stack[-1]].variables[variable] = value
 
 
 def _patch(owner: Any, name: str, ours: Callable[..., Any]) -> Callable[[], None]:

@@ -1,0 +1,71 @@
+"""Several notebooks on this machine: what they have in common is made ready once for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops_magics.engines import local, tasks
+from mlops_magics.records import Execution
+from mlops_magics.verbs import performing
+
+if TYPE_CHECKING:
+    from mlops_magics.engines.base import Engine
+    from mlops_magics.notebooks.kernels import Kernel
+    from mlops_magics.notebooks.record import Surroundings
+    from mlops_magics.notebooks.warm.parents import Parent
+    from mlops_magics.verbs.jobs import Job
+
+
+@dataclass(frozen=True)
+class Here:
+    """What all the notebooks have in common.
+
+    Attributes
+    ----------
+    parents : mapping
+        What kernels of each kind are forked from; None: they are started one by one.
+    around : mapping
+        What each notebook starts from.
+    environment : mapping
+        Variables that all kernels get.
+    """
+
+    parents: Mapping[Kernel, Parent | None]
+    around: Mapping[Path, Surroundings]
+    environment: Mapping[str, str]
+    html: bool
+
+
+@contextmanager
+def ready(todo: Sequence[Job], engine: Engine, *, html: bool) -> Iterator[Here]:
+    """Within, notebooks can be run; afterwards no process is left that was started for them."""
+    from mlops_magics.notebooks.warm import parents
+
+    jobs = min(engine.workers, len(todo))
+    environment = local.shares(jobs) if jobs > 1 else {}
+    common = {**environment, **performing.variables(todo[0].source, "", Path())}
+    with ExitStack() as stack:
+        opened = {}
+        for kernel in dict.fromkeys(job.kernel for job in todo):
+            books = [job.notebook for job in todo if job.kernel == kernel]
+            opened[kernel] = stack.enter_context(parents.opened(kernel, books, common))
+        # While the parents import. These imports go in circles, in which threads would meet: once,
+        # before there are any.
+        import_module("mlops_magics.notebooks.client")
+        yield Here(opened, performing.surroundings(todo), environment, html)
+
+
+def perform(here: Here, job: Job) -> Execution:
+    """Run one notebook in a kernel that this thread drives."""
+    from mlops_magics.notebooks.stopping import Stopper
+
+    stopper = Stopper()
+    with tasks.current().recalled(stopper.stop):
+        if stopper.reason:
+            return job.without_result("never ran", stopper.reason)
+        return performing.run(job, html=here.html, stopper=stopper, here=here)
