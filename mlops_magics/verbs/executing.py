@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from mlops_magics import engines, settings
 from mlops_magics.errors import WrongUsage
 from mlops_magics.records import Execution, Executions
-from mlops_magics.verbs import fanning, grids, performing
+from mlops_magics.verbs import fanning, grids, here, performing
 from mlops_magics.verbs.declaration import Reference, verb
 from mlops_magics.verbs.jobs import Job, stamp
 from mlops_magics.verbs.options import Option
@@ -116,7 +116,8 @@ def execute(
     if several:
         return fanning.run(todo, engines.find(on, jobs, light=True), output, html=html)
     target = target_of(output, todo[0].source, settings.load().notebooks)
-    return performing.run(replace(todo[0], target=target), html=html)
+    with here.ready(todo, 1) as near:
+        return performing.run(replace(todo[0], target=target), near, html=html)
 
 
 def one(

@@ -48,7 +48,7 @@ def run(todo: Sequence[Job], engine: Engine, output: str, *, html: bool) -> Exec
     ]
     begun = time.monotonic()
     # What is opened first outlives the engine's threads.
-    with nullcontext() if engine.apart else here.ready(named, engine, html=html) as near, engine:
+    with nullcontext() if engine.apart else here.ready(named, engine.workers) as near, engine:
         workers = engine.workers
         batch = _Batch(named, engine, near, html=html)
         batch.run()
@@ -98,7 +98,8 @@ class _Batch:
     def _work(self) -> tuple[Callable[..., Any], Any, Callable[[Job, Any], Execution]]:
         """What a worker does, what it needs for that, and what is left to be done here."""
         if self.near is not None:
-            return here.perform, self.engine.share(self.near), lambda _, done: done
+            shared = self.engine.share((self.near, self.html))
+            return here.perform, shared, lambda _, done: done
         shared = self.engine.share(apart.place_of(self.engine, self.todo))
         finish = apart.Finishing(self.todo, html=self.html)
         return apart.perform, shared, finish.finish

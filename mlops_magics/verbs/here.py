@@ -1,4 +1,4 @@
-"""Several notebooks on this machine: what they have in common is made ready once for all."""
+"""Notebooks on this machine: what those of one call have in common is made ready once for all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from mlops_magics.records import Execution
 from mlops_magics.verbs import performing
 
 if TYPE_CHECKING:
-    from mlops_magics.engines.base import Engine
     from mlops_magics.notebooks.kernels import Kernel
     from mlops_magics.notebooks.record import Surroundings
     from mlops_magics.notebooks.warm.parents import Parent
@@ -30,7 +29,7 @@ class Here:
     parents : mapping
         What kernels of each kind are forked from; None: they are started one by one.
     around : mapping
-        What each notebook starts from.
+        What each notebook starts from, where that is gathered for several at once.
     environment : mapping
         Variables that all kernels get.
     """
@@ -38,15 +37,14 @@ class Here:
     parents: Mapping[Kernel, Parent | None]
     around: Mapping[Path, Surroundings]
     environment: Mapping[str, str]
-    html: bool
 
 
 @contextmanager
-def ready(todo: Sequence[Job], engine: Engine, *, html: bool) -> Iterator[Here]:
+def ready(todo: Sequence[Job], workers: int) -> Iterator[Here]:
     """Within, notebooks can be run; afterwards no process is left that was started for them."""
     from mlops_magics.notebooks.warm import parents
 
-    jobs = min(engine.workers, len(todo))
+    jobs = min(workers, len(todo))
     environment = local.shares(jobs) if jobs > 1 else {}
     common = {**environment, **performing.variables(todo[0].source, "", Path())}
     with ExitStack() as stack:
@@ -54,18 +52,21 @@ def ready(todo: Sequence[Job], engine: Engine, *, html: bool) -> Iterator[Here]:
         for kernel in dict.fromkeys(job.kernel for job in todo):
             books = [job.notebook for job in todo if job.kernel == kernel]
             opened[kernel] = stack.enter_context(parents.opened(kernel, books, common))
+        if len(todo) == 1 and not opened[todo[0].kernel]:
+            yield Here(opened, {}, environment)  # the rest is done while its kernel boots
+            return
         # While the parents import. These imports go in circles, in which threads would meet: once,
         # before there are any.
         import_module("mlops_magics.notebooks.client")
-        yield Here(opened, performing.surroundings(todo), environment, html)
+        yield Here(opened, performing.surroundings(todo), environment)
 
 
-def perform(here: Here, job: Job) -> Execution:
+def perform(shared: tuple[Here, bool], job: Job) -> Execution:
     """Run one notebook in a kernel that this thread drives."""
     from mlops_magics.notebooks.stopping import Stopper
 
-    stopper = Stopper()
+    (here, html), stopper = shared, Stopper()
     with tasks.current().recalled(stopper.stop):
         if stopper.reason:
             return job.without_result("never ran", stopper.reason)
-        return performing.run(job, html=here.html, stopper=stopper, here=here)
+        return performing.run(job, here, html=html, stopper=stopper)

@@ -24,33 +24,23 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlops_magics")
 
 
-def run(
-    job: Job,
-    *,
-    html: bool,
-    stopper: Stopper | None = None,
-    here: Here | None = None,
-) -> Execution:
-    """Run one notebook on this machine; who hands a `stopper` in tells of its progress too.
-
-    Of several, `here` is what they have in common.
-    """
+def run(job: Job, here: Here, *, html: bool, stopper: Stopper | None = None) -> Execution:
+    """Run one notebook on this machine; who hands a `stopper` in tells of its progress too."""
     from mlops_magics.notebooks import running
 
     with tempfile.TemporaryDirectory(prefix="mlops-execution-") as folder:
         journal = Path(folder) / "steps.jsonl"
-        told = variables(job.source, job.event, journal)
-        environment = {**here.environment, **told} if here else told
+        environment = {**here.environment, **variables(job.source, job.event, journal)}
         plan = plan_of(job, environment, quiet=stopper is not None)
         if stopper is None:
             log.info("running %s", job.source)
-        ready = Ready(plan, job, here.around[job.source] if here else None)
+        ready = Ready(plan, job, here.around.get(job.source))
         outcome = running.run(
             plan,
             ready.save,
             meanwhile=ready.prepare,
             stopper=stopper,
-            parent=here.parents[job.kernel] if here else None,
+            parent=here.parents[job.kernel],
         )
         steps = read_steps(journal)
     return finishing.Finish(ready, outcome, job, steps).finish(html=html)

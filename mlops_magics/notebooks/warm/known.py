@@ -21,6 +21,16 @@ AFTERWARDS = {"ipywidgets": "_handle_ipython"}
 #: Threads, by the names that they give themselves, which end and come back around a fork.
 THREADS = {"jemalloc_bg_thd"}
 
+#: What makes a kernel.
+KERNEL = ("ipykernel.ipkernel", "ipykernel.kernelapp", "ipykernel.zmqshell")
+
+#: What a kernel imports on its way up, not before; by names that may be others one day.
+LAZY = (
+    *("ipykernel.debugger", "IPython.core.completerlib", "IPython.core.oinspect", "pydoc", "pdb"),
+    *("IPython.extensions.storemagic", "tornado.platform.asyncio", "sqlite3", "xml.parsers.expat"),
+    *("tornado.queues", "encodings.idna", "cProfile", "faulthandler"),
+)
+
 #: Variables that belong to one kernel alone, and that nothing looks at while it is imported. In all
 #: others a kernel has to be like its parent: imports look at them, and so does Python itself.
 OWN = {

@@ -268,11 +268,14 @@ def opened(
     folder : str, optional
         Where they run.
     """
-    if len(notebooks) < 2 or not possible(kernel):
+    if not possible(kernel):
         yield None
         return
     from mlops_magics.notebooks.warm import wanted
 
     modules = [*wanted.modules(notebooks), *settings.load().warm_modules]
+    if len(notebooks) == 1 and not modules:
+        yield None
+        return
     with Parent(kernel, modules, environment, folder) as parent:
         yield parent

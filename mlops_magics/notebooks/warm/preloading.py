@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import logging
 import os
 import signal
@@ -10,7 +11,8 @@ import sys
 import threading
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, suppress
+from importlib import import_module
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 from typing import Any
@@ -48,18 +50,21 @@ def preload(modules: Sequence[str], without: Collection[str]) -> tuple[Shelf, Re
         If one leaves a thread, an open file, or a handler of signals. It can't be taken back;
         the parent begins anew without it.
     """
-    # First what every kernel has; it stays where it is.
-    import ipykernel.ipkernel
-    import ipykernel.kernelapp
-    import ipykernel.zmqshell  # noqa: F401
-
+    # First what every kernel has, and imports on its way up; it stays where it is. A debugger that
+    # is not asked for has something to say about Python's own modules.
+    with redirect_stderr(io.StringIO()):
+        for module in (*known.KERNEL, *known.LAZY):
+            with suppress(ImportError):
+                import_module(module)
+    before = _State()
+    if len(before.threads) > 1:
+        raise UnfitError("ipykernel", f"it leaves the thread {before.threads[-1]} running")
     ours = {name for name in sys.modules if name.partition(".")[0] in ("mlops_magics",)}
     ours.add("lazy_loader")
     usual = set(sys.modules) - ours
     recording = Recording()
     # The kernel sets it before any notebook can import what reads it.
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-    before = _State()
     with _as_in_plain_kernels():
         for module in modules:
             if module in without:
@@ -98,6 +103,8 @@ def _as_in_plain_kernels() -> Iterator[None]:
 
 def _check_personal(module: str, recording: Recording) -> None:
     """Those that kept what belongs to one process can't be given; compiled ones not even anew."""
+    if not recording.personal:
+        return
     tainted = recording.dependents(set(recording.personal))
     if compiled(sys.modules.get(n) for n in tainted):
         reasons = ", ".join(sorted({f"{m} asks {w}" for m, w in recording.personal.items()}))

@@ -86,7 +86,7 @@ class Recording:
         self.unseeded: list[random.Random] = []
         self._stack: list[str] = []
         self._lists = [list(held) for held in lists()]
-        self._variables = dict(os.environ)
+        self._variables: dict[Any, Any] = dict(os.environ._data)  # type: ignore[attr-defined]
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -202,13 +202,12 @@ class Recording:
             added = self.effects[self.importing].lists[number]
             added.first[:0] = [item for item in now[:start] if item in new]
             added.last += [item for item in now[start:] if item in new]
-        variables, before_them = dict(os.environ), self._variables
-        if variables != before_them:
-            self._variables = variables
+        if self._variables != os.environ._data:  # type: ignore[attr-defined]  # in a microsecond
+            told, self._variables = self._variables, dict(os.environ._data)  # type: ignore[attr-defined]
             self.effects[self.importing].variables |= {
-                name: variables.get(name)
-                for name in {*variables, *before_them}
-                if variables.get(name) != before_them.get(name)
+                os.fsdecode(name): os.environ.get(os.fsdecode(name))
+                for name in {*told, *self._variables}
+                if told.get(name) != self._variables.get(name)
             }
 
     def asked(self, what: str) -> None:
