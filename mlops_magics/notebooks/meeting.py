@@ -13,9 +13,8 @@ from queue import Empty
 from typing import Any
 
 import zmq.asyncio
-from jupyter_client.asynchronous import AsyncKernelClient
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
-from jupyter_core.utils import ensure_async
 from traitlets import Type, default
 
 #: Seconds between two looks for what is not told.
@@ -28,7 +27,7 @@ HEARD = 0.2
 class Meeting(AsyncKernelClient):
     """jupyter_client's, which begins as soon as the kernel is heard on both channels."""
 
-    async def wait_for_ready(self, timeout: float | None = None) -> None:  # type: ignore[override]
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Wait until the kernel answers and what it puts out arrives.
 
         Raises
@@ -44,7 +43,7 @@ class Meeting(AsyncKernelClient):
             if answer is not None and await self._idle(asked):
                 self._handle_kernel_info_reply(answer)
                 return
-            if not await ensure_async(self.is_alive()):
+            if not await self.is_alive():
                 raise RuntimeError("Kernel died before replying to kernel_info")
             if time.monotonic() > until:
                 raise RuntimeError(f"Kernel didn't respond in {timeout or 0:.0f} seconds")
@@ -75,7 +74,7 @@ class Meeting(AsyncKernelClient):
 class Manager(AsyncKernelManager):
     """jupyter_client's, which notices the end of a kernel sooner."""
 
-    client_factory = Type(Meeting, klass=AsyncKernelClient)  # type: ignore[assignment]
+    client_factory = Type(Meeting, klass=AsyncKernelClient)
 
     @default("context")
     def _eager_context(self) -> zmq.asyncio.Context:

@@ -14,7 +14,6 @@ from mlops_magics.records import Execution
 from mlops_magics.verbs import performing
 
 if TYPE_CHECKING:
-    from mlops_magics.notebooks.kernels import Kernel
     from mlops_magics.notebooks.record import Surroundings
     from mlops_magics.notebooks.warm.parents import Parent
     from mlops_magics.verbs.jobs import Job
@@ -27,14 +26,14 @@ class Here:
     Attributes
     ----------
     parents : mapping
-        What kernels of each kind are forked from; None: they are started one by one.
+        What each job's kernel is forked from, by its event; None: it is started by itself.
     around : mapping
         What each notebook starts from, where that is gathered for several at once.
     environment : mapping
         Variables that all kernels get.
     """
 
-    parents: Mapping[Kernel, Parent | None]
+    parents: Mapping[str, Parent | None]
     around: Mapping[Path, Surroundings]
     environment: Mapping[str, str]
 
@@ -42,23 +41,25 @@ class Here:
 @contextmanager
 def ready(todo: Sequence[Job], workers: int) -> Iterator[Here]:
     """Within, notebooks can be run; afterwards no process is left that was started for them."""
-    from mlops_magics.notebooks.warm import parents
+    from mlops_magics.notebooks.warm import parents, wanted
 
     jobs = min(workers, len(todo))
     environment = local.shares(jobs) if jobs > 1 else {}
     common = {**environment, **performing.variables(todo[0].source, "", Path())}
     with ExitStack() as stack:
-        opened = {}
-        for kernel in dict.fromkeys(job.kernel for job in todo):
-            books = [job.notebook for job in todo if job.kernel == kernel]
-            opened[kernel] = stack.enter_context(parents.opened(kernel, books, common))
-        if len(todo) == 1 and not opened[todo[0].kernel]:
-            yield Here(opened, {}, environment)  # the rest is done while its kernel boots
+        found: dict[str, Parent | None] = dict.fromkeys([job.event for job in todo])
+        same = [job for job in todo if not wanted.changes_imports(job.notebook)]
+        for kernel in dict.fromkeys(job.kernel for job in same):
+            books = {job.event: job.notebook for job in same if job.kernel == kernel}
+            opened = parents.opened(kernel, list(books.values()), common)
+            found |= dict.fromkeys(books, stack.enter_context(opened))
+        if len(todo) == 1 and not found[todo[0].event]:
+            yield Here(found, {}, environment)  # the rest is done while its kernel boots
             return
         # While the parents import. These imports go in circles, in which threads would meet: once,
         # before there are any.
         import_module("mlops_magics.notebooks.client")
-        yield Here(opened, performing.surroundings(todo), environment)
+        yield Here(found, performing.surroundings(todo), environment)
 
 
 def perform(shared: tuple[Here, bool], job: Job) -> Execution:

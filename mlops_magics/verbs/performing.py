@@ -40,7 +40,7 @@ def run(job: Job, here: Here, *, html: bool, stopper: Stopper | None = None) -> 
             ready.save,
             meanwhile=ready.prepare,
             stopper=stopper,
-            parent=here.parents[job.kernel],
+            parent=here.parents[job.event],
         )
         steps = read_steps(journal)
     return finishing.Finish(ready, outcome, job, steps).finish(html=html)

@@ -313,7 +313,8 @@ def test_where_it_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
             return parent is not None
 
     assert opened(native(), two)
-    assert not opened(native(), two[:1])
+    assert not opened(native(), two[:1])  # which imports nothing
+    assert opened(native(), [new_notebook(cells=[new_code_cell("import numpy")])])
     assert not opened(Kernel("other", "python", "/usr/bin/other-python"), two)
     monkeypatch.setenv("PYTHONPATH", "lib")
     assert not opened(native(), two)

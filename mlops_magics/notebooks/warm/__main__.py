@@ -14,7 +14,6 @@ import signal
 import socket
 import sys
 import warnings
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -23,6 +22,7 @@ if __name__ == "__main__":
     del sys.path[0]
 
 from mlops_magics.notebooks.warm import child, known, preloading
+from mlops_magics.notebooks.warm.recording import Recording
 from mlops_magics.notebooks.warm.stamps import Stamps
 
 #: Times that the parent begins anew without a module that made it unfit.
@@ -36,11 +36,12 @@ class Parent:
         self,
         control: socket.socket,
         environment: dict[str, str],
-        generators: Sequence[Any],
+        recording: Recording,
         stamps: Stamps,
     ) -> None:
         self.control, self.environment, self.folder = control, environment, os.getcwd()
-        self.generators, self.stamps = generators, stamps
+        self.variables, self.stamps = recording.variables, stamps
+        self.generators = preloading.generators(recording)
         self.kernels: dict[int, socket.socket] = {}
         self.selector = selectors.DefaultSelector()
         self.selector.register(control, selectors.EVENT_READ)
@@ -86,7 +87,7 @@ class Parent:
             pid = os.fork()
         if pid == 0:
             self._abandon()
-            child.become(request, channel, self.generators)
+            child.become(request, channel, self.variables, self.generators)
             return request
         self.kernels[pid] = channel
         self.selector.register(channel, selectors.EVENT_READ, pid)
@@ -162,11 +163,10 @@ def main() -> None:
         command = [sys.executable, *options, "-m", "mlops_magics.notebooks.warm"]
         program = [*command, str(control.fileno()), again]
         os.execve(sys.executable, program, environment)  # noqa: S606  # no shell is wanted
-    parent = Parent(control, environment, preloading.generators(recording), stamps)
+    parent = Parent(control, environment, recording, stamps)
     stamps.take(shelf.modules.values())
     shelf.install()
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # a collector that looks at it would copy its pages
     request = parent.serve()
     if request is not None:
         child.run()

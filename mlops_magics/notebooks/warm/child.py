@@ -21,7 +21,12 @@ _PDEATHSIG = 1
 PARTING = 2.0
 
 
-def become(request: Mapping[str, Any], channel: socket.socket, generators: Sequence[Any]) -> None:
+def become(
+    request: Mapping[str, Any],
+    channel: socket.socket,
+    variables: Mapping[str, str],
+    generators: Sequence[Any],
+) -> None:
     """Take on what a process of its own would have, and tell that it is there.
 
     Parameters
@@ -30,6 +35,8 @@ def become(request: Mapping[str, Any], channel: socket.socket, generators: Seque
         ``command``, ``environment`` and ``folder`` of the kernel.
     channel : socket
         Over which its process's number is told.
+    variables : mapping
+        That a kernel sets itself on its way up.
     generators : sequence
         Of random numbers, which begin anew.
     """
@@ -41,7 +48,7 @@ def become(request: Mapping[str, Any], channel: socket.socket, generators: Seque
             signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
-    os.environ.update(request["environment"])
+    os.environ.update({**request["environment"], **variables})
     time.tzset()
     os.chdir(request["folder"])
     sys.argv[:] = [_launcher(), *request["arguments"]]

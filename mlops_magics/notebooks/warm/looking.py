@@ -30,7 +30,7 @@ class Relay:
 def streams(asked: Callable[[str], None]) -> Iterator[None]:
     """Hear of what is printed; streams that are kept lead to where the kernel has its own."""
     plain = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = Relay("stdout", asked), Relay("stderr", asked)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = Relay("stdout", asked), Relay("stderr", asked)
     try:
         yield
     finally:

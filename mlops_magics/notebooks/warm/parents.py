@@ -135,7 +135,7 @@ class Parent:
             return self._not("it did not answer")
         if list(command) != [*self._command, *_LAUNCHER, *arguments]:
             return self._not("it is started by another command")
-        request = {"command": list(command), "arguments": arguments}
+        request: dict[str, Any] = {"command": list(command), "arguments": arguments}
         request |= {"environment": dict(environment), "folder": folder or os.getcwd()}
         ours, theirs = socket.socketpair()
         try:
@@ -159,8 +159,9 @@ class Parent:
         self.forked += 1
         return Forked(int(answer[0]), ours, answer[1:])
 
-    def _not(self, reason: str) -> None:
+    def _not(self, reason: str) -> Forked | None:
         log.debug("A kernel is started afresh, not forked: %s", reason)
+        return None
 
 
 class Forked:

@@ -50,19 +50,13 @@ def preload(modules: Sequence[str], without: Collection[str]) -> tuple[Shelf, Re
         If one leaves a thread, an open file, or a handler of signals. It can't be taken back;
         the parent begins anew without it.
     """
-    # First what every kernel has, and imports on its way up; it stays where it is. A debugger that
-    # is not asked for has something to say about Python's own modules.
-    with redirect_stderr(io.StringIO()):
-        for module in (*known.KERNEL, *known.LAZY):
-            with suppress(ImportError):
-                import_module(module)
-    before = _State()
-    if len(before.threads) > 1:
-        raise UnfitError("ipykernel", f"it leaves the thread {before.threads[-1]} running")
+    variables = dict(os.environ)
+    before = _import_what_every_kernel_has()
+    variables = {name: v for name, v in os.environ.items() if variables.get(name) != v}
     ours = {name for name in sys.modules if name.partition(".")[0] in ("mlops_magics",)}
     ours.add("lazy_loader")
     usual = set(sys.modules) - ours
-    recording = Recording()
+    recording = Recording(variables)
     # The kernel sets it before any notebook can import what reads it.
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     with _as_in_plain_kernels():
@@ -85,6 +79,19 @@ def preload(modules: Sequence[str], without: Collection[str]) -> tuple[Shelf, Re
     shelf = Shelf(added, recording)
     shelf.drop(set(recording.personal))
     return shelf, recording
+
+
+def _import_what_every_kernel_has() -> _State:
+    """It stays where it is. No thread may have come of it, or nothing can be forked here."""
+    # A debugger that nobody asked for has something to say about Python's own modules.
+    with redirect_stderr(io.StringIO()):
+        for module in (*known.KERNEL, *known.LAZY):
+            with suppress(ImportError):
+                import_module(module)
+    state = _State()
+    if len(state.threads) > 1:
+        raise SystemExit(f"Kernels can't be forked: {', '.join(state.threads)} are running.")
+    return state
 
 
 @contextmanager

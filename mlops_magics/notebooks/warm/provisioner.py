@@ -6,13 +6,13 @@ import os
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Unicode
 
 from mlops_magics.notebooks.warm import parents
 
 
-class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]  # untyped
+class WarmProvisioner(LocalProvisioner):  # untyped
     """Forks a kernel from an open parent; where there is none it starts one like its base.
 
     A kernel specification may name it, ``mlops-warm``; without a parent that this process has
@@ -32,7 +32,8 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]  # untyped
         forked = await parent.fork(cmd, environment, cwd) if parent is not None else None
         if forked is None:
             return await super().launch_kernel(cmd, **kwargs)
-        self.process, self.forked = forked, True
+        self.process: Any = forked
+        self.forked = True
         self.pid = self.pgid = forked.pid  # it leads a session of its own
         self.cwd = cwd or os.getcwd()
         return self.connection_info

@@ -7,14 +7,14 @@ and only if it kept nothing that belongs to one process.
 from __future__ import annotations
 
 import builtins
-import importlib._bootstrap as bootstrap  # type: ignore[import-not-found]  # where all imports pass
+import importlib._bootstrap as bootstrap  # where all imports pass
 import os
 import random
 import sys
 import uuid
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.machinery import ExtensionFileLoader
@@ -67,6 +67,11 @@ def lists() -> tuple[list[Any], ...]:
 class Recording:
     """The notes.
 
+    Parameters
+    ----------
+    variables : mapping
+        Those that were set by what every kernel imports.
+
     Attributes
     ----------
     needs : dict
@@ -79,7 +84,8 @@ class Recording:
         Generators of random numbers that no one gave a seed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.variables = variables
         self.needs: dict[str, set[str]] = defaultdict(set)
         self.effects: dict[str, Effects] = defaultdict(Effects)
         self.personal: dict[str, str] = {}

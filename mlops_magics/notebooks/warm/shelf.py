@@ -41,7 +41,7 @@ class Shelf:
         """Lay the modules aside; imports ask here first from now on."""
         for name in self._all:  # those that were dropped too
             sys.modules.pop(name, None)
-        sys.meta_path.insert(0, self)  # type: ignore[arg-type]  # the rest of it is optional
+        sys.meta_path.insert(0, self)  # the rest of it is optional
 
     def drop(self, names: set[str]) -> None:
         """Take modules, and all that need them, off the shelf: they are imported anew."""
@@ -73,7 +73,7 @@ class Shelf:
         loader: Any = _Loader(self, name, own)
         if own is None:
             return ModuleSpec(name, loader)
-        spec = copy.copy(own)
+        spec: ModuleSpec = copy.copy(own)
         spec.name, spec.loader = name, loader  # compiled modules go by two names
         return spec
 
@@ -91,7 +91,7 @@ class Shelf:
         own = getattr(self.modules[top], "__spec__", None)
         if own is None or own.name != top or own.origin in ("built-in", "frozen"):
             return True  # not from a file, or by another name of a compiled module
-        behind = sys.meta_path[sys.meta_path.index(self) + 1 :]  # type: ignore[arg-type]
+        behind = sys.meta_path[sys.meta_path.index(self) + 1 :]
         found = next((s for f in behind if (s := f.find_spec(top, None)) is not None), None)
         return found is not None and found.origin == own.origin
 
@@ -126,7 +126,7 @@ class Shelf:
 
     def _tell_others(self, name: str, module: ModuleType) -> None:
         """Let those that wait for the import of a module have it: finders before this one."""
-        before = sys.meta_path[: sys.meta_path.index(self)]  # type: ignore[arg-type]
+        before = sys.meta_path[: sys.meta_path.index(self)]
         for finder in before:
             spec = finder.find_spec(name, None)
             if spec is not None and spec.loader is not None:

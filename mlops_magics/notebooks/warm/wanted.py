@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -23,6 +24,25 @@ OURS = (
 
 _MAGICS = "mlops_magics"
 
+#: A call of a verb that needs them, in any of its forms.
+_VERB = re.compile(r"(?:^\s*%%?|\bmlops\.)(?:train|tune|prepare|validate|monitor)\b", re.MULTILINE)
+
+#: What changes how imports come out: variables that are set, packages that are installed.
+_CHANGES = re.compile(
+    r"""\benviron\s*\[[^\]]*\]\s*=[^=] | \benviron\.(update|setdefault|pop|clear|__setitem__)\b
+    | \bputenv\b | \bunsetenv\b | dotenv | ^\s*%(?:set_)?env\b
+    | ^\s*[%!]\s*(?:pip|conda|mamba|micromamba|uv)\b | ^\s*%%(?:bash|sh|script)\b""",
+    re.MULTILINE | re.VERBOSE,
+)
+
+
+def changes_imports(notebook: Any) -> bool:
+    """Whether a notebook sets variables or installs packages, as far as its text tells.
+
+    What it imports then has to come after that.
+    """
+    return any(c.cell_type == "code" and _CHANGES.search(c.source) for c in notebook.cells)
+
 
 def modules(notebooks: Sequence[Any]) -> list[str]:
     """Names to import, in the order of the notebooks; only of packages that are installed.
@@ -41,7 +61,7 @@ def modules(notebooks: Sequence[Any]) -> list[str]:
         cells = [c.source for c in notebook.cells if c.cell_type == "code"]
         names = [name for source in cells for name in _imports(source)]
         found.update(list(dict.fromkeys(names)))
-        if any(_MAGICS in source for source in cells):
+        if any(_VERB.search(source) for source in cells):
             found.update(OURS)
     installed = {top: _installed(top) for top in {_top(name) for name in found}}
     usual = [name for name, _ in found.most_common() if installed[_top(name)]]
