@@ -56,8 +56,8 @@ class Settings:
     capture_keep_mb, capture_keep_days : float
         Beyond this size, or this age, the oldest captured requests are removed; 0 is no limit.
     warm_kernels : bool
-        Whether kernels of several notebooks are forked from a process that has imported already
-        what they import.
+        Whether kernels of notebooks run by ``execute`` are forked, where that is possible, from a
+        process that has imported already what they import.
     warm_modules : tuple of str
         What that process imports beside what the notebooks name themselves.
     watts_per_core : float

@@ -39,7 +39,7 @@ class Meeting(AsyncKernelClient):
         answer = None
         while True:
             asked = self.kernel_info()
-            answer = await self._answer(asked) or answer
+            answer = await self._answer() or answer
             if answer is not None and await self._idle(asked):
                 self._handle_kernel_info_reply(answer)
                 return
@@ -48,7 +48,7 @@ class Meeting(AsyncKernelClient):
             if time.monotonic() > until:
                 raise RuntimeError(f"Kernel didn't respond in {timeout or 0:.0f} seconds")
 
-    async def _answer(self, asked: str) -> dict[str, Any] | None:
+    async def _answer(self) -> dict[str, Any] | None:
         """The kernel's description of itself, if it comes within a second."""
         try:
             while True:

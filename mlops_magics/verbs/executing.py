@@ -39,7 +39,9 @@ def execute(
     metadata, signed. ``mlops verify`` proves it untouched.
 
     Several notebooks, and every combination of a grid, run at the same time, each in a kernel of
-    its own; one that fails does not stop the others.
+    its own; one that fails does not stop the others. On this machine they divide its cores between
+    their threads, and where it can be done their kernels are forked from a process that imports
+    once for all what they import; ``warm_kernels = false`` in ``mlops.toml`` starts each by itself.
 
     Parameters
     ----------

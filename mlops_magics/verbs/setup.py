@@ -64,8 +64,8 @@ _FILE = """\
 # capture_keep_mb = 10000
 # capture_keep_days = 0
 
-# Kernels of several notebooks are forked from one process, which imports for all of them what the
-# notebooks import, and what is named here.
+# The kernels of `mlops execute` are forked, on Linux, from one process, which imports for all of
+# them what the notebooks import, and what is named here.
 # warm_kernels = true
 # warm_modules = ["torch"]
 

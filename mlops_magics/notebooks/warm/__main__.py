@@ -148,6 +148,7 @@ def main() -> None:
     """Import, then serve; in a fork, be the kernel."""
     control = socket.socket(fileno=int(sys.argv[1]))
     order, environment = json.loads(sys.argv[2]), dict(os.environ)
+    child.die_with(order["asker"])  # even from within an import that never ends
     os.chdir(order["folder"])
     stamps = Stamps()
     try:

@@ -42,7 +42,7 @@ def become(
     """
     parent = os.getppid()
     os.setsid()
-    _die_with(parent)
+    die_with(parent)  # no kernel outlives the parent
     for number in signal.valid_signals():
         if number not in (signal.SIGKILL, signal.SIGSTOP) and callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
@@ -74,8 +74,8 @@ def run() -> None:
     leaving.leave(app.shell.user_ns)
 
 
-def _die_with(parent: int) -> None:
-    """No kernel outlives the parent, however that ends."""
+def die_with(parent: int) -> None:
+    """End when the process of that number does, however it ends."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

@@ -82,8 +82,8 @@ class Parent:
             return self
         self._empty = tempfile.TemporaryDirectory(prefix="mlops-parent-")
         self._control, theirs = socket.socketpair()
-        order = {"modules": self.modules, "without": [], "folder": self.folder}
-        order["start"] = self._empty.name
+        order: dict[str, Any] = {"modules": self.modules, "without": [], "folder": self.folder}
+        order |= {"start": self._empty.name, "asker": os.getpid()}
         command = [*start, "-m", __package__, str(theirs.fileno()), json.dumps(order)]
         try:
             self._process = subprocess.Popen(
@@ -111,6 +111,8 @@ class Parent:
         if self._control is not None:
             self._control.close()  # it ends all its kernels, then itself
         if self._process is not None:
+            if not self.forked:  # it may be in the middle of an import
+                self._process.kill()
             try:
                 self._process.wait(timeout=5)
             except subprocess.TimeoutExpired:
