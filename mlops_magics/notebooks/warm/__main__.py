@@ -169,8 +169,9 @@ def main() -> None:
     shelf.install()
     gc.freeze()  # a collector that looks at it would copy its pages
     request = parent.serve()
-    if request is not None:
-        child.run()
+    if request is None:
+        os._exit(0)  # nothing is left to do, and taking all modules apart takes its time
+    child.run()
 
 
 if __name__ == "__main__":
