@@ -279,6 +279,9 @@ def test_every_generator_begins_anew() -> None:
 
 
 TRAINED = (
+    # Some of what is imported ahead replaces Python's own finder of what is installed.
+    "from importlib.metadata import entry_points\n"
+    "assert 'drift' in entry_points(group='mlops_magics.metrics').names\n"
     "%load_ext mlops_magics",
     "import sys\nprint('mlflow' in sys.modules, 'sklearn' in sys.modules)",
     "%%train warmth\nfrom sklearn.linear_model import LogisticRegression\n"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_magics.notebooks.warm import known
-from mlops_magics.notebooks.warm.recording import Recording, lists
+from mlops_magics.notebooks.warm.recording import Recording
 from mlops_magics.notebooks.warm.shelf import Shelf
 
 log = logging.getLogger("mlops_magics")
@@ -96,14 +96,13 @@ def _import_what_every_kernel_has() -> _State:
 
 @contextmanager
 def _as_in_plain_kernels() -> Iterator[None]:
-    """What imports add to Python's lists is not to be seen before they are repeated."""
-    before = [list(held) for held in lists()]
+    """The filters of warnings that imports add are not to be seen before they are repeated."""
+    before = list(warnings.filters)
     gc.disable()
     try:
         yield
     finally:
-        for held, content in zip(lists(), before, strict=True):
-            held[:] = content
+        warnings.filters[:] = before  # type: ignore[index]
         warnings._filters_mutated()  # type: ignore[attr-defined]
         gc.enable()
 

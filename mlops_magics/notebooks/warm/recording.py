@@ -31,7 +31,7 @@ _FUNCTION = type(lambda: None)
 
 @dataclass
 class Added:
-    """What the import of a module put before, and behind, what a list of Python's held."""
+    """What the import of a module put before, and behind, what the filters of warnings were."""
 
     first: list[Any] = field(default_factory=list)
     last: list[Any] = field(default_factory=list)
@@ -49,19 +49,14 @@ class Effects:
 
     Attributes
     ----------
-    lists : tuple of Added
-        To each of `lists`.
+    filters : Added
+        To the filters of warnings.
     variables : dict
         Environment variables that it set; None: removed.
     """
 
-    lists: tuple[Added, ...] = field(default_factory=lambda: tuple(Added() for _ in lists()))
+    filters: Added = field(default_factory=Added)
     variables: dict[str, str | None] = field(default_factory=dict)
-
-
-def lists() -> tuple[list[Any], ...]:
-    """What imports add to: filters of warnings, finders of modules, hooks for paths."""
-    return warnings.filters, sys.meta_path, sys.path_hooks  # type: ignore[return-value]
 
 
 class Recording:
@@ -91,7 +86,7 @@ class Recording:
         self.personal: dict[str, str] = {}
         self.unseeded: list[random.Random] = []
         self._stack: list[str] = []
-        self._lists = [list(held) for held in lists()]
+        self._filters = list(warnings.filters)
         self._variables: dict[Any, Any] = dict(os.environ._data)  # type: ignore[attr-defined]
 
     @contextmanager
@@ -197,15 +192,16 @@ class Recording:
                 self.needs[name].add(owner)
 
     def _settle(self) -> None:
-        """Put down what was added to Python's lists, and set, to the module that ran until now."""
-        for number, now in enumerate(lists()):
-            before = self._lists[number]
-            if before == now:
-                continue
-            self._lists[number] = list(now)
+        """Put down the filters that were added, and what was set, to the module that ran until now.
+
+        Finders of modules are left where imports put them: some take the place of Python's own.
+        """
+        before, now = self._filters, warnings.filters
+        if before != now:
+            self._filters = list(now)
             new = [item for item in now if item not in before]
             start = next((i for i, item in enumerate(now) if item in before), len(now))
-            added = self.effects[self.importing].lists[number]
+            added = self.effects[self.importing].filters
             added.first[:0] = [item for item in now[:start] if item in new]
             added.last += [item for item in now[start:] if item in new]
         if self._variables != os.environ._data:  # type: ignore[attr-defined]  # in a microsecond

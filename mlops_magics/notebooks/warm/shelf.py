@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from mlops_magics.notebooks.warm import known
-from mlops_magics.notebooks.warm.recording import Recording, lists
+from mlops_magics.notebooks.warm.recording import Recording
 
 
 class Shelf:
@@ -113,8 +113,7 @@ class Shelf:
         """Do again what the import of a module did beside making it."""
         effects = self._recording.effects.get(name)
         if effects is not None:
-            for added, held in zip(effects.lists, lists(), strict=True):
-                added.to(held)
+            effects.filters.to(warnings.filters)  # type: ignore[arg-type]
             warnings._filters_mutated()  # type: ignore[attr-defined]  # as its own functions do
             for variable, value in effects.variables.items():
                 if value is None:
