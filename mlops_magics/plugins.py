@@ -18,7 +18,7 @@ def _found(kind: str) -> dict[str, EntryPoint]:
 
 
 def names(kind: str) -> list[str]:
-    """The names of a kind: ``target``, ``metric``, ``flavor``, ``engine`` or ``scheduler``."""
+    """Those of a kind: ``target``, ``metric``, ``flavor``, ``engine``, ``scheduler``, ``alert``."""
     return sorted(_found(kind))
 
 

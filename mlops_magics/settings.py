@@ -29,7 +29,7 @@ class Settings:
     artifacts : str
         Folder or URI under which the embedded store keeps artifacts.
     state : Path
-        Deployments, captures, locks and the journal of open runs.
+        Deployments, captures, locks, states to resume from and the journal of open runs.
     keys : Path
         The signing key's folder; the private key is readable by its owner only.
     notebooks : Path
@@ -47,6 +47,10 @@ class Settings:
         How many people it takes to promote: with 2, a second one has to approve.
     snapshot_mb : int
         Datasets up to this size (MB in memory) are kept whole with their record.
+    checkpoints : bool
+        Whether `execute` keeps the state of a notebook while it runs, for ``--resume``.
+    checkpoint_mb : float
+        The largest state (MB) that is kept; never more than half of the free disk.
     capture : bool
         Whether deployments keep requests and answers.
     capture_sample : float
@@ -69,6 +73,12 @@ class Settings:
         Price of this machine an hour, in `currency`; 0 gives no figure of cost.
     currency : str
         The currency of `cost_per_hour`.
+    alerts : tuple of str
+        Where `monitor` sends alerts, beside what ``--alert`` names; in the environment with commas
+        between.
+    smtp, smtp_from : str
+        The mail server of alerts, ``smtp://user@host:587`` or ``smtps://…``, and whom they are
+        from; the password stands in the variable ``MLOPS_SMTP_PASSWORD``.
     """
 
     root: Path
@@ -83,6 +93,8 @@ class Settings:
     metrics: str = ""
     approval: int = 1
     snapshot_mb: int = 500
+    checkpoints: bool = True
+    checkpoint_mb: float = 2000
     capture: bool = True
     capture_sample: float = 1.0
     capture_mask: tuple[str, ...] = ()
@@ -94,6 +106,9 @@ class Settings:
     grid_g_per_kwh: float = 0.0
     cost_per_hour: float = 0.0
     currency: str = ""
+    alerts: tuple[str, ...] = ()
+    smtp: str = ""
+    smtp_from: str = ""
 
     @property
     def embedded(self) -> bool:
@@ -144,6 +159,8 @@ def load(start: Path | None = None, **arguments: Any) -> Settings:
             metrics=str(given.get("metrics", "")),
             approval=_at_least_one("approval", given),
             snapshot_mb=int(given.get("snapshot_mb", Settings.snapshot_mb)),
+            checkpoints=_boolean("checkpoints", given.get("checkpoints", Settings.checkpoints)),
+            checkpoint_mb=_not_negative("checkpoint_mb", given),
             capture=_boolean("capture", given.get("capture", Settings.capture)),
             capture_sample=_share("capture_sample", given),
             capture_mask=_words("capture_mask", given),
@@ -155,6 +172,9 @@ def load(start: Path | None = None, **arguments: Any) -> Settings:
             grid_g_per_kwh=_not_negative("grid_g_per_kwh", given),
             cost_per_hour=_not_negative("cost_per_hour", given),
             currency=str(given.get("currency", "")),
+            alerts=_words("alerts", given),
+            smtp=str(given.get("smtp", "")),
+            smtp_from=str(given.get("smtp_from", "")),
         )
     except ValueError as error:
         raise WrongUsage(f"A setting has a value of the wrong type: {error}.") from error

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 
 from mlops_magics.errors import MlopsError
-from mlops_magics.records import Record, Verdict
+from mlops_magics.records import Execution, Executions, Monitoring, Record, Retraining, Verdict
 
 #: GitHub (and those that follow it) shows what is appended to the file that this names.
 SUMMARY = "GITHUB_STEP_SUMMARY"
 
+#: What a job is about; all else is only on its way there.
+_TOLD = (Verdict, Execution, Executions, Monitoring, Retraining)
+
 
 def tell(record: Record) -> None:
-    """Append a verdict to the summary of the job, where there is one.
+    """Append what the job is about to the summary of the job, where there is one.
 
     Raises
     ------
@@ -20,7 +23,7 @@ def tell(record: Record) -> None:
         If its file can't be written.
     """
     file = os.environ.get(SUMMARY)
-    if not file or not isinstance(record, Verdict):
+    if not file or not isinstance(record, _TOLD):
         return
     from mlops_magics.doors import views
 

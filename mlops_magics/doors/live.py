@@ -43,6 +43,12 @@ class LiveCard:
             if not self._ended:  # a thread that is late shows nothing any more
                 self._publish(bundle)
 
+    def show(self, record: Record) -> None:
+        """Show a record in the place of the one before it."""
+        with self._lock:
+            if not self._ended:
+                self._publish(_bundle(record))
+
     def end(self, record: Record | None) -> bool:
         """Put the record's own card in its place, or where there is none that it failed.
 
@@ -51,14 +57,13 @@ class LiveCard:
         bool
             Whether there was a card.
         """
-        from mlops_magics.doors import views
         from mlops_magics.doors.views import progress
 
         self._publisher.unregister_hook(self._notice)
         with self._lock:
             self._ended = True
             if self._there and record is not None:
-                self._publish({"text/plain": views.text(record), "text/html": views.html(record)})
+                self._publish(_bundle(record))
             elif self._there and self._last is not None:
                 self._publish(progress.bundle(self._last, failed=True))
             return self._there
@@ -74,3 +79,9 @@ class LiveCard:
         if message["header"]["msg_type"] == "clear_output":
             self._there = False
         return message
+
+
+def _bundle(record: Record) -> dict[str, str]:
+    from mlops_magics.doors import views
+
+    return {"text/plain": views.text(record), "text/html": views.html(record)}

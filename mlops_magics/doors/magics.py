@@ -61,6 +61,8 @@ class VerbMagic:
         if self.found.runs_code and cell is not None:
             cell = self.shell.transform_cell(cell)  # !commands become Python
             return self._show(line, cell)
+        if "--watch" in line.split():
+            return self._show_again(line, cell)
         return notebook.call(self.found, line, cell, self.shell.user_ns)
 
     def _show(self, line: str, cell: str) -> Any:
@@ -84,6 +86,22 @@ class VerbMagic:
         finally:
             watcher.reset(watched)
         return None if card is not None and card.end(record) else record
+
+    def _show_again(self, line: str, cell: str | None) -> Any:
+        """Call a verb that looks again and again; one card shows each record in its turn."""
+        from mlops_magics.doors import notebook
+        from mlops_magics.verbs.repeating import shown
+
+        __tracebackhide__ = True
+        card = None if "--json" in line.split() else live.under_cell(self.shell)
+        watched = shown.set(card.show if card else None)
+        record = None
+        try:
+            record = notebook.call(self.found, line, cell, self.shell.user_ns)
+        finally:
+            shown.reset(watched)
+            there = card is not None and card.end(record)
+        return None if there else record
 
     def _run_code(self, line: str, cell: str) -> Any:
         """The body run in place; reached through `run_cell_magic`, not from a typed cell."""

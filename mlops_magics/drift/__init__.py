@@ -6,12 +6,15 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from mlops_magics.drift import (
+        calibrating,
         categorical,
         changes,
         checks,
+        estimation,
         exact,
         facts,
         labels,
+        loss_model,
         multivariate,
         numeric,
         overlap,
@@ -30,12 +33,15 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     [
+        "calibrating",
         "categorical",
         "changes",
         "checks",
+        "estimation",
         "exact",
         "facts",
         "labels",
+        "loss_model",
         "multivariate",
         "numeric",
         "overlap",

@@ -31,7 +31,8 @@ def subject(
     service : mapping
         ``requests``, ``error_rate`` and ``latency_ms`` (``p50``, ``p95``, ``p99``).
     performance : mapping
-        ``metrics``: name → value; ``reason`` where there are none.
+        ``metrics``: name → value; ``reason`` where there are none; ``estimated``: the same of
+        what was estimated, each metric with ``value`` and ``interval``.
     multivariate : mapping, optional
         As `mlops_magics.drift.multivariate.measure` gives it; empty where nobody asked.
     """
@@ -58,10 +59,17 @@ def subject(
             unknown[metric] = (
                 "no request came in this time" if service else "no deployment was looked at"
             )
+    estimated = performance.get("estimated") or {}
+    guessed = {f"estimated({k})": v for k, v in (estimated.get("metrics") or {}).items()}
+    known |= {key: float(found["value"]) for key, found in guessed.items()}
+    for metric, reason in (estimated.get("not_estimated") or {}).items():
+        unknown[f"estimated({metric})"] = str(reason)
+    unknown.setdefault("estimated", _why_no_estimate(estimated, rows))
     return Subject(
         name=name,
         facts=known,
         unknown=unknown,
+        intervals={k: (v["interval"][0], v["interval"][1]) for k, v in guessed.items()},
         problem=_why_no_other(performance),
     )
 
@@ -88,6 +96,18 @@ def of_features(
 
 def _why_no_other(performance: Mapping[str, Any]) -> str:
     """Why a metric that is not among the facts is not."""
+    guessed = (performance.get("estimated") or {}).get("metrics")
+    hint = "; estimated(METRIC) asks for the estimate of a metric" if guessed else ""
     if performance.get("metrics"):
-        return f"only {', '.join(performance['metrics'])} were measured"
-    return str(performance.get("reason") or "no labels were given (--labels DATA --on KEY)")
+        return f"only {', '.join(performance['metrics'])} were measured{hint}"
+    why = performance.get("reason") or "no labels were given (--labels DATA --on KEY)"
+    return f"{why}{hint}"
+
+
+def _why_no_estimate(estimated: Mapping[str, Any], rows: int) -> str:
+    if estimated.get("metrics"):
+        return f"only {', '.join(estimated['metrics'])} were estimated"
+    return str(
+        estimated.get("reason")
+        or ("nothing was estimated, as all labels were known" if rows else "no rows were seen")
+    )

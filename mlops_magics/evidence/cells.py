@@ -11,7 +11,7 @@ import hashlib
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any, Literal, NamedTuple
 
@@ -124,6 +124,21 @@ class Log:
         self._bound = self._look()
         #: What the names that were there when the log began were bound to.
         self.initial = self._describe(self._bound)
+
+    def kept(self) -> dict[str, Any]:
+        """What another process needs to go on with this log; its names come back by themselves."""
+        return {"executions": list(self.executions), "initial": dict(self.initial)}
+
+    def go_on(self, kept: Mapping[str, Any]) -> None:
+        """Go on with the log of another process, whose names are bound here by now.
+
+        The cells count as run now: what they were was compared with the notebook as it stands,
+        and what they import has only now been imported here.
+        """
+        now = time.time()
+        self.executions[:] = [replace(e, started=now) for e in kept["executions"]]
+        self.initial = kept["initial"]
+        self._bound = self._look()
 
     def add(self, execution: Execution) -> None:
         """Note a cell that ran before the log began."""

@@ -1,13 +1,15 @@
 """Keeping secrets out of what is written: values that are named like secrets are masked.
 
-Two kinds of value are secret: a parameter whose name says so, and the value of an environment
-variable whose name says so. Each is replaced wherever it stands as text, in all the spellings
+Three kinds of value are secret: a parameter whose name says so, one that was given by reference
+(``env:NAME``, ``file:PATH``), and the value of an environment variable whose name says so. Each is
+replaced wherever it stands as text, in all the spellings
 that a notebook gives it (quoted in code, escaped in HTML or JSON, in a URL). What was masked is
 counted and placed, never repeated.
 """
 
 from __future__ import annotations
 
+import builtins
 import html
 import json
 import os
@@ -18,6 +20,11 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 MASK = "•••"
+
+#: The name among Python's builtins under which a headless kernel holds the secrets it was given.
+GIVEN = "__mlops_given__"
+#: How the cell with a kernel's parameters asks for one of them: no cell holds the value itself.
+_ASKED = re.compile(re.escape(GIVEN) + r"\[['\"]\w+['\"]\]")
 
 #: The words that make a name a secret's; whole words, so that ``tokenizer`` is none.
 _WORDS = re.compile(
@@ -49,16 +56,52 @@ def names_secret(name: str) -> bool:
     return bool(_WORDS.search(_CAMEL.sub("_", name)))
 
 
+def is_reference(value: object) -> bool:
+    """Whether a value names where a secret lies, and is none itself.
+
+    Examples
+    --------
+    >>> [is_reference(v) for v in ("env:TOKEN", "file:key.pem", "env::text", "file:///a.csv")]
+    [True, True, False, False]
+    """
+    if not isinstance(value, str):
+        return False
+    scheme, colon, rest = value.partition(":")
+    return bool(colon) and scheme in ("env", "file") and not rest.startswith((":", "//"))
+
+
 def mask(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The same names, with `MASK` for each secret that has a value; nested mappings too."""
+    """The same names, with `MASK` for each secret that has a value; nested mappings too.
+
+    A reference stays: it tells where the secret lies.
+    """
     return {
         name: MASK
-        if names_secret(str(name)) and value not in (None, "")
+        if names_secret(str(name)) and value not in (None, "") and not is_reference(value)
         else mask(value)
         if isinstance(value, Mapping)
         else value
         for name, value in values.items()
     }
+
+
+def naming() -> str:
+    """The pattern, to be searched for without regard to case, of names that are a secret's."""
+    return _WORDS.pattern
+
+
+def known(parameters: Mapping[str, Any], always: Iterable[str] = ()) -> dict[str, str]:
+    """What each secret value is called → the value: parameters by name, variables as ``$NAME``.
+
+    Parameters
+    ----------
+    always : iterable of str
+        The parameters that are secret whatever they are called.
+    """
+    variables = {n: v for n, v in os.environ.items() if not _PLACES.fullmatch(n)}
+    named = {f"${n}": value for n, v in variables.items() for value in _secrets({n: v})}
+    named |= {n: value for n, v in parameters.items() for value in _secrets({n: v})}
+    return named | {n: value for n in always for value in long_enough(parameters[n])}
 
 
 class Masker:
@@ -70,6 +113,9 @@ class Masker:
         Named values; those that are named like secrets are.
     environment : mapping, optional
         Likewise, ``os.environ`` by default.
+    known : object, optional
+        A value, or values in lists and mappings, that are secret whatever they are called. Those
+        that this very kernel was given are known always.
 
     Attributes
     ----------
@@ -81,22 +127,22 @@ class Masker:
         self,
         parameters: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
+        known: object = None,
     ) -> None:
         self.places: Counter[str] = Counter()
         around = os.environ if environment is None else environment
         kept = {name: value for name, value in around.items() if not _PLACES.fullmatch(name)}
         values = {*_secrets(parameters or {}), *_secrets(kept)}
+        values |= {*long_enough(known), *long_enough(getattr(builtins, GIVEN, None))}
         spellings = {s for value in values for s in _spellings(value)}
         # Longest first: a spelling that holds another is replaced as a whole.
         ordered = sorted(spellings, key=lambda s: (-len(s), s))
-        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+        self._pattern = re.compile("|".join([_ASKED.pattern, *map(re.escape, ordered)]))
 
     def __call__(self, value: Any, place: str = "") -> Any:
         """`value` with every secret in its strings replaced; keys are left alone."""
-        if self._pattern is None:
-            return value
         if isinstance(value, str):
-            masked, count = self._pattern.subn(MASK, value)
+            masked, count = self._pattern.subn(_masked, value)
             if count:
                 self.places[place] += count
             return masked
@@ -105,6 +151,22 @@ class Masker:
         if isinstance(value, list | tuple):
             return [self(item, place) for item in value]
         return value
+
+
+def _masked(found: re.Match[str]) -> str:
+    # In code a text stands for it, so that the masked code can be read as code.
+    return f'"{MASK}"' if found[0].startswith(GIVEN) else MASK
+
+
+def long_enough(value: object) -> Iterable[str]:
+    """The texts and numbers in a value that are long enough to be looked for."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from long_enough(item)
+    elif isinstance(value, str | int | float) and len(text := str(value).strip()) >= SHORTEST:
+        yield text
 
 
 def _secrets(named: Mapping[str, Any]) -> Iterable[str]:

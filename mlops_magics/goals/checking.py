@@ -42,6 +42,7 @@ def build(tree: Tree[Token], line: str, number: int) -> Goal:
     head, spread, comparator, bound, *clauses = cast("list[Any]", tree.children)
     metric = _metric(head.children[0])
     column, params = _arguments(metric, head)
+    metric = metric.about(column)
     limit, unit, reference = _bound(metric, bound)
     by, level, under = _clauses(metric, clauses)
     _check_spread(metric, spread, by, under)
@@ -128,19 +129,16 @@ def _arguments(
             if column is not None:
                 raise Unreadable(_column(first), f"{metric.name} takes one column.")
             column = _name(first)
+            if wrong := metric.wrong_column(column):
+                raise Unreadable(_column(first), wrong)
         elif str(first) in params:
             raise Unreadable(_column(first), f"{first} is given twice.")
         else:
             params[str(first)] = _value(argument.children[1])
-            wrong = metric.wrong_parameter(str(first), params[str(first)])
-            if wrong:
+            if wrong := metric.wrong_parameter(str(first), params[str(first)]):
                 raise Unreadable(_column(first), wrong)
     if metric.takes_column and column is None:
-        raise Unreadable(
-            name.end_column,
-            f"{metric.name} is of a column: {metric.name}(Income), or "
-            f"{metric.name}(*) for every one.",
-        )
+        raise Unreadable(name.end_column, metric.missing_column())
     missing = metric.missing_parameter(params)
     if missing:
         raise Unreadable(name.end_column, missing)
@@ -233,7 +231,8 @@ def _by(metric: metrics.Metric, keyword: Token, value: Token) -> str:
 
 def _level(metric: metrics.Metric, keyword: Token, value: Token) -> float:
     if metric.needs == "measurement" or not metric.has_interval:
-        raise Unreadable(_column(keyword), f"{metric.name} has no interval: leave out with.")
+        why = "is judged on its value" if metric.name == "estimated" else "has no interval"
+        raise Unreadable(_column(keyword), f"{metric.name} {why}: leave out with.")
     level = float(value) / 100
     if not 0.5 < level < 1:
         raise Unreadable(_column(value), "a confidence lies between 50% and 100%, as in with 95%.")

@@ -14,6 +14,7 @@
     cost(fn=Amount) <= 10_000                # an amount of each row's own
     p95_latency(batch=100) <= 50 ms
     drift(*) <= 0.2                      # of every feature
+    estimated(roc_auc) >= 0.75           # before labels are known
 
 One goal a line; ``#`` starts a comment. What a line *says* is read here, what it *means* is
 looked at in `checking`. The parser is made at the first call.

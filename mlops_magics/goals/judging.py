@@ -223,10 +223,12 @@ def _fact(goal: Goal, metric: metrics.Metric, subject: Subject, reference: Party
         f"{units.show(value, goal.unit)}{f' ({how})' if how else ''} "
         f"{answers.phrase(goal, passed)} {units.show(bound, goal.unit)}{beside}."
     )
+    key = metric.key(goal.column) if isinstance(metric, Measurement) else metric.name
     return Judged(
         passed=passed,
         reason=reason,
         value=value,
+        interval=subject.intervals.get(key),
         bound=bound,
         slack=answers.slack(goal, value, bound),
     )

@@ -123,6 +123,18 @@ class Metric(ABC):
             return f"{name} of {self.name} is a number, not {value!r}."
         return ""
 
+    def wrong_column(self, column: str) -> str:
+        """What is wrong with the column, in a sentence; empty when nothing is known against it."""
+        return ""
+
+    def missing_column(self) -> str:
+        """What to write where it takes a column and has none."""
+        return f"{self.name} is of a column: {self.name}(Income), or {self.name}(*) for every one."
+
+    def about(self, column: str | None) -> Metric:
+        """The metric as it is of that column, which may have a unit of its own."""
+        return self
+
     def missing_parameter(self, params: Mapping[str, Any]) -> str:
         """What must still be given, in a sentence; empty when nothing."""
         return ""

@@ -43,6 +43,8 @@ class Subject:
         ``p95_latency``, ``error_rate``, ``drift(Income)``, ``missing(Income)``, ``requests``…
     unknown : mapping
         Why a fact is not there, by the same names; by the metric's name for all its columns.
+    intervals : mapping
+        Where a fact that is an estimate may lie, by the same names.
     problem : str
         Why the model's answers can't be had, where they can't.
     """
@@ -57,6 +59,7 @@ class Subject:
     training: pd.DataFrame | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
     unknown: Mapping[str, str] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     problem: str = ""
     _once: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,18 @@ class Parameter:
         The literal that it is set to; `COMPUTED` if it is no literal.
     required : bool
         It is annotated without a value, or set to ``...``.
+    lines : tuple of int
+        The first and the last line of its assignment in the cell, from 1.
+    code : str
+        Its default as it is written; empty if it has none.
     """
 
     name: str
     kind: Kind
     default: Any = COMPUTED
     required: bool = False
+    lines: tuple[int, int] = (0, 0)
+    code: str = ""
 
 
 def cell_of(notebook: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -60,14 +66,18 @@ def declared(notebook: Mapping[str, Any]) -> dict[str, Parameter]:
         If that cell can't be read as Python.
     """
     cell = cell_of(notebook)
-    return {p.name: p for p in _read(cell["source"])} if cell else {}
+    return {p.name: p for p in _read(plain(cell["source"]))} if cell else {}
+
+
+def plain(source: str) -> str:
+    """A cell's Python; magics and shell lines are IPython's, and declare nothing."""
+    lines = ("" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
+    return "\n".join(lines)
 
 
 def _read(source: str) -> Iterator[Parameter]:
-    # Magics and shell lines are IPython's, not Python's, and declare nothing.
-    lines = ("" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
     try:
-        tree = ast.parse("\n".join(lines))
+        tree = ast.parse(source)
     except SyntaxError as error:
         raise BadData(
             f"The parameters cell can't be read: {error.msg} in line {error.lineno}.",
@@ -76,10 +86,13 @@ def _read(source: str) -> Iterator[Parameter]:
     for statement in tree.body:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             kind = kinds.of_annotation(statement.annotation)
-            yield _parameter(statement.target.id, kind, statement.value)
+            found = [_parameter(statement.target.id, kind, statement.value)]
         elif isinstance(statement, ast.Assign):
-            for target in statement.targets:
-                yield from _assigned(target, statement.value)
+            found = [p for t in statement.targets for p in _assigned(t, statement.value)]
+        else:
+            continue
+        lines = (statement.lineno, statement.end_lineno or statement.lineno)
+        yield from (replace(parameter, lines=lines) for parameter in found)
 
 
 def _assigned(target: ast.expr, value: ast.expr) -> Iterator[Parameter]:
@@ -97,17 +110,21 @@ def _assigned(target: ast.expr, value: ast.expr) -> Iterator[Parameter]:
 def _parameter(name: str, kind: Kind | None, value: ast.expr | None) -> Parameter:
     if value is None:
         return Parameter(name, kind or kinds.ANY, required=True)
+    code = ast.unparse(value)
     try:
         default = ast.literal_eval(value)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return Parameter(name, kind or kinds.ANY)
+        return Parameter(name, kind or kinds.ANY, code=code)
     if default is ...:
         return Parameter(name, kind or kinds.ANY, required=True)
-    return Parameter(name, kind or kinds.of_value(default), default)
+    return Parameter(name, kind or kinds.of_value(default), default, code=code)
 
 
 def check(
-    notebook: Mapping[str, Any], given: Mapping[str, Any], language: str = "python"
+    notebook: Mapping[str, Any],
+    given: Mapping[str, Any],
+    language: str = "python",
+    references: Mapping[str, str] = {},
 ) -> dict[str, Any]:
     """The given parameters as the types that the notebook declares.
 
@@ -119,6 +136,8 @@ def check(
     language : str
         The kernel's. Only Python's parameters can be read; for another language it is only
         checked that there is a cell for them.
+    references : mapping
+        Of the values that were read from where they lie: name → reference. No message shows them.
 
     Raises
     ------
@@ -143,7 +162,7 @@ def check(
     for name in given:
         if name not in known:
             raise UnknownName("parameter", name, known)
-    checked = {name: _checked(known[name], value) for name, value in given.items()}
+    checked = {n: _checked(known[n], value, references.get(n, "")) for n, value in given.items()}
     missing = [p for p in known.values() if p.required and p.name not in given]
     if missing:
         example = " ".join(f"-p {p.name} …" for p in missing)
@@ -154,14 +173,16 @@ def check(
     return checked
 
 
-def _checked(parameter: Parameter, value: Any) -> Any:
+def _checked(parameter: Parameter, value: Any, reference: str = "") -> Any:
+    if reference and parameter.kind == kinds.ANY:
+        return value  # a secret of nothing but figures is no number, unless the notebook says so
     try:
         return kinds.read(parameter.kind, value)
     except kinds.MismatchError as error:
         why = f": {error}" if str(error) else ""
+        shown = f"the value of {reference}" if reference else _shown(parameter.name, value)
         raise WrongUsage(
-            f"The parameter {parameter.name!r} is {parameter.kind}, "
-            f"and {_shown(parameter.name, value)} is not{why}.",
+            f"The parameter {parameter.name!r} is {parameter.kind}, and {shown} is not{why}.",
             f"Its default is {parameter.default!r}." if _has_default(parameter) else "",
         ) from None
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbformat
-from papermill.translators import translate_parameters
 
 from mlops_magics.evidence import code, environment, manifests, seal, secrets
 from mlops_magics.notebooks import files, kernels, parameters
@@ -86,6 +85,9 @@ def build(
     steps: Sequence[Mapping[str, Any]] = (),
     run_id: str = "",
     attempt: Mapping[str, Any] | None = None,
+    warnings: Sequence[str] = (),
+    resumed: Mapping[str, Any] | None = None,
+    checkpoint: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The record of one run; secrets are masked by name here, by value in `sealed`.
 
@@ -99,6 +101,12 @@ def build(
         The MLflow run of the execution, if there is one.
     attempt : mapping, optional
         ``number`` and ``place`` of this one, and the ``earlier`` ones that were lost.
+    warnings : sequence of str
+        Beside the outcome's, which are part of them.
+    resumed : mapping, optional
+        The run that it went on from, and the cells that are kept from there.
+    checkpoint : mapping, optional
+        Where another one could go on, or why it could not.
     """
     body: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -112,7 +120,7 @@ def build(
         "ended": outcome.ended,
         "duration_s": outcome.duration,
         "notebook": around.source,
-        "parameters": secrets.mask(_effective(plan)),
+        "parameters": _effective(plan),
         "parameters_given": sorted(plan.params),
         "kernel": {
             "name": plan.kernel.name,
@@ -126,16 +134,18 @@ def build(
         "cells": _cells(outcome),
         "failed_cell": outcome.failed_cell,
         "steps": list(steps),
-        "warnings": list(outcome.warnings),
+        "warnings": list(warnings or outcome.warnings),
         "run_id": run_id,
         "attempt": attempt or {"number": 1, "place": "", "earlier": []},
+        **({"resumed": resumed} if resumed else {}),
+        **({"checkpoint": checkpoint} if checkpoint else {}),
     }
     return dict(jsonable(body))
 
 
 def _effective(plan: Plan) -> dict[str, Any]:
     """Every parameter with the value that it had, given or by default where that is a literal."""
-    return {**_defaults(plan), **plan.params}
+    return {**secrets.mask(_defaults(plan)), **plan.written}
 
 
 def _defaults(plan: Plan) -> dict[str, Any]:
@@ -157,6 +167,7 @@ def _cells(outcome: Outcome) -> list[dict[str, Any]]:
             "status": state,
             "execution_count": cell.get("execution_count"),
             "duration_s": cell.metadata.get("papermill", {}).get("duration"),
+            **cell.metadata.get("mlops", {}),
         }
         for cell, state in zip(notebook.cells, outcome.states, strict=True)
     ]
@@ -164,29 +175,13 @@ def _cells(outcome: Outcome) -> list[dict[str, Any]]:
 
 def masker_for(plan: Plan) -> secrets.Masker:
     """What finds the plan's secret parameters and this environment's secrets."""
-    return secrets.Masker({"given": plan.params, "default": _defaults(plan)})
+    known = [plan.params[name] for name in plan.references]
+    return secrets.Masker({"given": plan.params, "default": _defaults(plan)}, known=known)
 
 
-def masked(notebook: nbformat.NotebookNode, masker: secrets.Masker, plan: Plan) -> dict[str, Any]:
-    """The notebook as plain JSON that holds no known secret; the one given is left alone.
-
-    Values are looked for everywhere. The cell that carries the parameters is written anew, so
-    that a secret is masked there whatever its type.
-    """
-    held = dict(masker(notebook, "notebook"))
-    hidden = secrets.mask(plan.params)
-    if hidden == dict(plan.params):
-        return held
-    masker.places["parameters"] += sum(hidden[n] != value for n, value in plan.params.items())
-    mark = {**held["metadata"].get("papermill", {}), "parameters": hidden}
-    source = translate_parameters(plan.kernel.name, plan.kernel.language, hidden, "Parameters")
-    cells = [
-        {**cell, "source": source}
-        if parameters.INJECTED in cell["metadata"].get("tags", ())
-        else cell
-        for cell in held["cells"]
-    ]
-    return {**held, "cells": cells, "metadata": {**held["metadata"], "papermill": mark}}
+def masked(notebook: nbformat.NotebookNode, masker: secrets.Masker) -> dict[str, Any]:
+    """The notebook as plain JSON that holds no known secret; the one given is left alone."""
+    return dict(masker(notebook, "notebook"))
 
 
 def sealed(

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 
 from mlops_magics.evidence import secrets
-from mlops_magics.notebooks import parameters, settling
+from mlops_magics.notebooks import parameters, references, settling
 from mlops_magics.notebooks.booting import Boot
 from mlops_magics.notebooks.kernels import Kernel
 from mlops_magics.notebooks.settling import Ending
-from mlops_magics.notebooks.stopping import StoppedError, Stopper
+from mlops_magics.notebooks.stopping import NotRestoredError, StoppedError, Stopper
 from mlops_magics.records import now
 
 if TYPE_CHECKING:
+    from mlops_magics.notebooks.keeping import Keeper
     from mlops_magics.notebooks.warm.parents import Parent
 
 Save = Callable[[nbformat.NotebookNode], None]
@@ -29,6 +30,8 @@ class Plan:
 
     Attributes
     ----------
+    references : mapping
+        Of the parameters whose value was read from where it lies: name → ``env:…``, ``file:…``.
     environment : mapping
         Variables that the kernel gets beside this process's.
     timeout, cell_timeout : float or None
@@ -42,11 +45,22 @@ class Plan:
     notebook: nbformat.NotebookNode
     kernel: Kernel
     params: Mapping[str, Any] = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None
     cell_timeout: float | None = None
     folder: str | None = None
     quiet: bool = False
+
+    @property
+    def hidden(self) -> dict[str, Any]:
+        """What may be written of each secret parameter: its reference, or the value masked."""
+        return references.hidden(self.params, self.references)
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """The parameters as they may be written, and be given again."""
+        return references.written(self.params, self.references)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +110,7 @@ def run(
     *,
     meanwhile: Callable[[], None] | None = None,
     stopper: Stopper | None = None,
+    keeper: Keeper | None = None,
     parent: Parent | None = None,
 ) -> Outcome:
     """Run the notebook in a fresh kernel; whatever happens in it comes back as an outcome.
@@ -109,6 +124,8 @@ def run(
         Called while the kernel boots. What it raises ends the run before any cell.
     stopper : Stopper, optional
         Through which another thread may stop the run; signals do by themselves.
+    keeper : Keeper, optional
+        Keeps the state after cells that ran well, and goes on from an earlier run's.
     parent : Parent, optional
         What the kernel is forked from, of several notebooks that run in turn.
 
@@ -117,7 +134,7 @@ def run(
     MlopsError
         If the notebook can't be saved at the start.
     """
-    stopper = stopper or Stopper()
+    stopper, again = stopper or Stopper(), ""
     started, begun = now(), time.monotonic()
     with (
         stopper.on_signals(),
@@ -132,22 +149,35 @@ def run(
         if meanwhile is not None:
             meanwhile()
         progress.notebook_start()
+        if keeper is not None:
+            keeper.start(notebook)
         client = Client(
             progress,
             boot,
+            secrets={name: plan.params[name] for name in plan.hidden},
             stopper=stopper,
             deadline=None if plan.timeout is None else begun + plan.timeout,
             cell_timeout=plan.cell_timeout,
+            keeper=keeper,
         )
-        ending = _run(client, plan)
+        try:
+            ending = _run(client, plan)
+        except NotRestoredError as error:
+            again = str(error)
+    if again and keeper is not None:  # that kernel is not what it should be: a fresh one
+        keeper.give_up(again)
+        return run(plan, save, meanwhile=meanwhile, stopper=stopper, keeper=keeper)
     progress.notebook_complete()
+    settled = settling.settle(notebook, client.reached, ending)
+    settled["warnings"] += client.bounds.warnings
+    settled["warnings"] += references.unseen(plan.params, plan.references)
     return Outcome(
         notebook=notebook,
         started=started,
         ended=now(),
         duration=round(time.monotonic() - begun, 3),
         forked=boot.forked,
-        **settling.settle(notebook, client.reached, ending),
+        **settled,
     )
 
 
@@ -172,6 +202,8 @@ def _prepared(plan: Plan) -> nbformat.NotebookNode:
     """A copy with the parameters in it and nothing of an earlier run."""
     from papermill.parameterize import parameterize_notebook
 
+    from mlops_magics.notebooks import handing
+
     notebook = nbformat.from_dict(plan.notebook)
     for leftover in ("mlops", "widgets", "papermill"):
         notebook.metadata.pop(leftover, None)
@@ -189,10 +221,15 @@ def _prepared(plan: Plan) -> nbformat.NotebookNode:
     ]
     for cell in notebook.cells:
         cell.metadata.setdefault("tags", [])
+        cell.metadata.pop("mlops", None)
         cell.metadata.pop("execution", None)
         cell.metadata["papermill"] = {}
     if not plan.params:
         return notebook
-    return parameterize_notebook(
-        notebook, dict(plan.params), kernel_name=plan.kernel.name, language=plan.kernel.language
-    )
+    hidden, names = plan.hidden, (plan.kernel.name, handing.translated(plan.kernel.language))
+    plain = {name: value for name, value in plan.params.items() if name not in hidden}
+    notebook = parameterize_notebook(notebook, plain, kernel_name=names[0], language=names[1])
+    injected = next(c for c in notebook.cells if parameters.INJECTED in c.metadata.get("tags", ()))
+    injected.source += handing.lines(hidden, *names)
+    notebook.metadata.papermill["parameters"] = plan.written
+    return notebook

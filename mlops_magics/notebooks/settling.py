@@ -13,6 +13,8 @@ from typing import Any
 
 import nbformat
 
+from mlops_magics.notebooks import bounding
+
 #: What a cell's state is called in the record → what Papermill calls it.
 PAPERMILL = {"finished": "completed", "never ran": "pending"}
 
@@ -46,7 +48,7 @@ def of_exception(name: str, message: str) -> Ending:
         return Ending(early=True)  # Papermill's convention: it ended early, and well
     if name == "KeyboardInterrupt":
         return Ending(status="interrupted", reason="the kernel was interrupted", error=name)
-    return Ending(status="failed", reason=message, error=name)
+    return Ending(status="failed", reason=bounding.short(message, bounding.MESSAGE), error=name)
 
 
 def settle(notebook: nbformat.NotebookNode, reached: int, ending: Ending) -> dict[str, Any]:

@@ -23,6 +23,10 @@ class StoppedError(Exception):
         self.status = status
 
 
+class NotRestoredError(Exception):
+    """An earlier state could not be read back; the kernel is not what it should be."""
+
+
 class Stopper:
     """Where anyone asks a run to stop, and the run hears of it."""
 

@@ -9,7 +9,14 @@ from mlops_magics.records.base import RENDERERS, SCHEMA_VERSION, Record, jsonabl
 from mlops_magics.records.data import Column, Dataset
 from mlops_magics.records.explanations import Explanation
 from mlops_magics.records.model_cards import CardFact, CardSection, CardTable, ModelCard
-from mlops_magics.records.notebooks import Execution, Executions, Retraining, Verification
+from mlops_magics.records.notebooks import (
+    Execution,
+    Executions,
+    NotebookHelp,
+    NotebookParameter,
+    Retraining,
+    Verification,
+)
 from mlops_magics.records.operations import Deployment, Monitoring, Package, Prediction
 from mlops_magics.records.overview import Check, Demo, Diagnosis, Overview, Written
 from mlops_magics.records.promotions import History, Promotion, Rollback
@@ -41,6 +48,8 @@ __all__ = [
     "Logged",
     "ModelCard",
     "Monitoring",
+    "NotebookHelp",
+    "NotebookParameter",
     "Overview",
     "Package",
     "Prediction",

@@ -13,6 +13,41 @@ from mlops_magics.records.verdicts import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotebookParameter:
+    """A parameter as its notebook declares it.
+
+    Attributes
+    ----------
+    default : str
+        As it is written in the notebook; empty if there is none, masked if it is a secret.
+    help : str
+        The comment beside it.
+    """
+
+    name: str
+    type: str
+    default: str = ""
+    required: bool = False
+    help: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotebookHelp(Record):
+    """What a notebook takes; nothing was run.
+
+    Attributes
+    ----------
+    title : str
+        Its first heading.
+    """
+
+    notebook: str
+    title: str = ""
+    kernel: str = ""
+    parameters: tuple[NotebookParameter, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Execution(Record):
     """A notebook run headlessly.
 
@@ -25,16 +60,29 @@ class Execution(Record):
     reason : str
         Why it did not finish.
     cells : mapping
-        How many were run, failed and never reached.
+        How many were run, failed and never reached; ``kept``, which is not among those that were
+        run: how many are an earlier run's.
+    output : str
+        Where the executed notebook lies.
+    unwritten : str
+        Where it was to go instead, if it could not be written there.
     attempt, place : int, str
         Which attempt this is, from 1, and the worker that made it; `earlier` holds ``place`` and
         ``started`` of those that were lost with their workers.
     varied : mapping
         The parameters that tell it from the others of a grid.
+    resumed : mapping or None
+        Of a run with ``--resume``: ``event`` and ``output`` of the earlier run, ``from_cell`` at
+        which it went on, ``kept`` and ``again`` (numbers of the cells that are that run's, and
+        that ran a second time), ``why`` it ended there; without ``from_cell`` it ran from the top,
+        as its warnings say.
+    checkpoint : mapping or None
+        Of a run that did not finish: the ``cell`` after which ``--resume`` goes on, 0 if there is
+        none; ``why`` it is not a later one.
 
-    The exit code is 0 when it finished and 1 when it did not, but that of the error where a cell
-    stopped because something was judged and found wanting (3), held for approval (4) or not intact
-    (5).
+    The exit code is 0 when it finished and lies where it was to go, and 1 otherwise, but that of
+    the error where a cell stopped because something was judged and found wanting (3), held for
+    approval (4) or not intact (5).
     """
 
     notebook: str
@@ -53,11 +101,14 @@ class Execution(Record):
     place: str = ""
     earlier: tuple[Mapping[str, Any], ...] = ()
     varied: Mapping[str, Any] = field(default_factory=dict)
+    unwritten: str = ""
+    resumed: Mapping[str, Any] | None = None
+    checkpoint: Mapping[str, Any] | None = None
 
     @property
     def exit_code(self) -> int:
         if self.status == "finished":
-            return 0
+            return 1 if self.unwritten else 0
         # What a step inside found wanting, was found wanting.
         error = str((self.failed_cell or {}).get("error", ""))
         said = {kind.__name__: kind.exit_code for kind in (Refused, HeldForApproval, NotIntact)}

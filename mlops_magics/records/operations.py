@@ -102,9 +102,12 @@ class Monitoring(Record):
     features : tuple of mapping
         One per feature: name, type, statistic values, ``drifted``, reason, histograms.
     service : mapping
-        Requests, errors, latency percentiles in ms.
+        Requests, errors, latency percentiles in ms; ``refused``, the requests whose input was not
+        taken by reason, and all of it ``over_time``.
     performance : mapping
-        Measured metrics where labels were given.
+        Measured ``metrics`` where labels were given; and as ``estimated``, where some are not
+        known, those that are expected (``metrics``: name → ``value`` and ``interval``), with the
+        ``method`` and the ``assumption`` that they rest on, or the ``reason`` why there are none.
     quality : tuple of str
         Data-quality findings, one sentence each.
     multivariate : mapping
@@ -112,7 +115,7 @@ class Monitoring(Record):
         ``drivers``, ``reason``.
     windows : tuple of mapping
         Where cut by time, the oldest first: ``begin``, ``end``, ``rows``, ``drift`` by feature,
-        ``drifted``.
+        ``drifted``; and ``estimated``, where performance is: metric → ``value``, ``interval``.
     changes : tuple of mapping
         When a feature changed: ``feature``, ``at``, ``before``, ``after``, ``p``, ``reason``.
     segments : tuple of mapping
@@ -120,6 +123,13 @@ class Monitoring(Record):
         ``drift`` by feature, ``drifted``, ``reason``.
     goals : tuple of GoalResult
         The thresholds and what was measured for each.
+    broken_since : str
+        When the first of the looks was that found it wanting without a break.
+    alerts : tuple of mapping
+        What was sent: ``sink`` (without secrets), ``event`` (``breach``, ``still`` or
+        ``recovered``), ``status`` (``sent`` or ``failed``), ``detail`` and ``at``.
+    told : mapping
+        Sink → ``what`` it knows to be broken, and ``at`` when it was told last.
     """
 
     deployment: str
@@ -139,6 +149,9 @@ class Monitoring(Record):
     since: str = ""
     until: str = ""
     run_id: str = ""
+    broken_since: str = ""
+    alerts: tuple[Mapping[str, str], ...] = ()
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:

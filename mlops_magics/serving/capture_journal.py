@@ -116,7 +116,12 @@ def requests(content: bytes) -> Iterator[Kept]:
         yield Kept._make((moment, latency, status, rows, form, *texts, *parts[4:]))
 
 
-def frames(stream: BinaryIO, kinds: Iterable[bytes] = _KINDS, since: int = 0) -> Iterator[Frame]:
+def frames(
+    stream: BinaryIO,
+    kinds: Iterable[bytes] = _KINDS,
+    since: int = 0,
+    damaged: list[tuple[str, int]] | None = None,
+) -> Iterator[Frame]:
     """The whole frames of a file.
 
     Parameters
@@ -125,6 +130,8 @@ def frames(stream: BinaryIO, kinds: Iterable[bytes] = _KINDS, since: int = 0) ->
         Of others, and of those in which all is older than `since`, the content is not read.
     since : int
         Microseconds since the epoch.
+    damaged : list, optional
+        Takes the file's name and how many of its bytes can't be read, where some can't.
     """
     wanted = {*kinds, HEADER}
     size = stream.seek(0, 2)
@@ -133,7 +140,7 @@ def frames(stream: BinaryIO, kinds: Iterable[bytes] = _KINDS, since: int = 0) ->
         kind, length, checksum, newest, count = _FRAME.unpack(head)
         end = at + _FRAME.size + length
         if kind not in _KINDS:
-            _damaged(stream, at, size)
+            _damaged(stream, at, size, damaged)
             return
         if end > size and end > (size := stream.seek(0, 2)):
             return  # it is just being written, or its writer was killed
@@ -143,12 +150,14 @@ def frames(stream: BinaryIO, kinds: Iterable[bytes] = _KINDS, since: int = 0) ->
             if zlib.crc32(content) == checksum:
                 yield Frame(kind, newest, count, content, end)
             else:
-                _damaged(stream, at, end)
+                _damaged(stream, at, end, damaged)
         at = stream.seek(end)
 
 
-def _damaged(stream: BinaryIO, start: int, end: int) -> None:
-    name = getattr(stream, "name", "The capture")
+def _damaged(stream: BinaryIO, start: int, end: int, noted: list[tuple[str, int]] | None) -> None:
+    name = str(getattr(stream, "name", "The capture"))
+    if noted is not None:
+        noted.append((name, end - start))
     log.warning("%s is damaged: bytes %d to %d can't be read.", name, start, end)
 
 

@@ -35,6 +35,8 @@ class Seen:
         Requests, and rows in them, that were answered and not kept, as `capture_sample` has it.
     masked : tuple of str
         Columns whose values were not kept.
+    damaged : tuple of (str, int)
+        Files of which a part can't be read, and of how many bytes.
     """
 
     requests: pd.DataFrame
@@ -42,6 +44,7 @@ class Seen:
     left_out: int
     left_rows: int
     masked: tuple[str, ...]
+    damaged: tuple[tuple[str, int], ...] = ()
 
 
 def look(path: Path, since: datetime | str | None = None) -> Seen:
@@ -58,7 +61,8 @@ def look(path: Path, since: datetime | str | None = None) -> Seen:
         requests.append(request[:-2])
         rows.add(request)
     masked = tuple(sorted(scan.masked))
-    return Seen(_requests(requests), rows.frame(), scan.left_out, scan.left_rows, masked)
+    damaged = tuple(scan.damaged)
+    return Seen(_requests(requests), rows.frame(), scan.left_out, scan.left_rows, masked, damaged)
 
 
 def read(path: Path, since: datetime | str | None = None) -> pd.DataFrame:

@@ -14,6 +14,9 @@ from mlops_magics.serving import capture_compaction, capture_folder, capture_inp
 from mlops_magics.serving import capture_journal as journal
 from mlops_magics.serving.capture_rules import SMOKE_TEST
 
+#: Seconds to wait for a server of a former version that holds its file.
+PATIENCE = 5.0
+
 
 class Request(NamedTuple):
     """A request that was captured.
@@ -51,6 +54,8 @@ class Scan:
         Columns that were masked in any of what was seen.
     left_out, left_rows : int
         Requests that the sample left out, and the rows in them.
+    damaged : list of (str, int)
+        Files of which a part can't be read, and of how many bytes.
     """
 
     def __init__(self, path: Path, since: int, *, inputs: bool) -> None:
@@ -60,6 +65,7 @@ class Scan:
         self.masked: set[str] = set()
         self.left_out = 0
         self.left_rows = 0
+        self.damaged: list[tuple[str, int]] = []
 
     def requests(self) -> Iterator[Request]:
         """All of them but smoke tests, file by file.
@@ -93,7 +99,8 @@ class Scan:
 
     def _journal(self, stream: BinaryIO) -> Iterator[Request]:
         facts: dict[str, Any] = {"model": "", "names": [], "masked": []}
-        for frame in journal.frames(stream, (journal.REQUESTS, journal.LEFT), self.since):
+        kinds = (journal.REQUESTS, journal.LEFT)
+        for frame in journal.frames(stream, kinds, self.since, self.damaged):
             if frame.kind == journal.HEADER:
                 facts = json.loads(frame.content)
                 continue
@@ -166,13 +173,13 @@ class Scan:
         fields = "request_id, time, status, latency_ms, client_id, '', model, rows, error"
         fields += ", inputs, outputs" if self.inputs else ", '', ''"
         place = f"{file.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(place, uri=True, timeout=5)) as database:
-            try:
+        try:
+            with closing(sqlite3.connect(place, uri=True, timeout=PATIENCE)) as database:
                 if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                     return  # the server is just making it
                 asked = f"SELECT {fields} FROM requests WHERE time >= ? ORDER BY time"  # noqa: S608  # our own words
                 for *facts, inputs, outputs in database.execute(asked, (self.since,)):
                     known = (json.loads(inputs), json.loads(outputs)) if inputs else (None, None)
                     yield Request._make((*facts, *known))
-            except sqlite3.DatabaseError as error:
-                raise BadData(f"{file} can't be read as a capture: {error}.") from error
+        except (sqlite3.DatabaseError, ValueError) as error:
+            raise BadData(f"{file} can't be read as a capture: {error}.") from error

@@ -8,6 +8,7 @@
         metric_class = MyMetric
 """
 
+from mlops_magics.testing.alerts import AlertContract
 from mlops_magics.testing.engines import EngineContract
 from mlops_magics.testing.flavors import FlavorContract
 from mlops_magics.testing.metrics import MetricContract
@@ -15,6 +16,7 @@ from mlops_magics.testing.schedulers import SchedulerContract
 from mlops_magics.testing.targets import TargetContract
 
 __all__ = [
+    "AlertContract",
     "EngineContract",
     "FlavorContract",
     "MetricContract",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlops_magics.engines.base import Engine
     from mlops_magics.notebooks.record import Surroundings
     from mlops_magics.notebooks.running import Outcome
+    from mlops_magics.verbs.finishing import Beside
     from mlops_magics.verbs.jobs import Job
 
 #: Settings that name places on this machine, of which a worker elsewhere has its own.
@@ -125,8 +126,8 @@ def perform(place: Place, job: Job) -> Performed:
 class Finishing:
     """What is left to be done here with what workers send back."""
 
-    def __init__(self, todo: Sequence[Job], *, html: bool) -> None:
-        self._html = html
+    def __init__(self, todo: Sequence[Job], beside: Beside) -> None:
+        self._beside = beside
         # As they are now: by the time that the last one is done, there may be a commit more.
         self._around = performing.surroundings(todo)
 
@@ -137,7 +138,7 @@ class Finishing:
         ready = performing.Ready(performing.plan_of(job, {}), job, self._of(job, done))
         ready.prepare()
         finish = finishing.Finish(ready, done.outcome, job, done.steps, done.attempt)
-        return finish.finish(html=self._html)
+        return finish.finish(self._beside)
 
     def _of(self, job: Job, done: Performed) -> Surroundings:
         here = self._around[job.source]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics import drift, evidence, goals, store
 from mlops_magics.errors import MlopsError, UnknownName, WrongUsage
 from mlops_magics.records import Dataset, Monitoring
-from mlops_magics.verbs import closely, evaluation, large, performance, validating
+from mlops_magics.verbs import closely, estimating, evaluation, large, performance, validating
 from mlops_magics.verbs.closely import Trained, Ways
 from mlops_magics.verbs.evaluation import Asked
 from mlops_magics.verbs.observing import Observed
@@ -91,11 +91,18 @@ class Look:
         quality = drift.quality.find(profile, came, masked) if profile else []
         performed = performance.measure(seen, self.asked, self.training, labels, on)
         self.warnings += [*closer.notes, *performed.notes]
+        measured = dict(performed.facts)
+        estimator = self._estimator(asked_for)
+        windows = closer.windows
+        if estimated := estimating.beside(estimator, seen, performed, asked_for, closer.placed):
+            over_time = estimated.pop("over_time", [{}] * len(windows))
+            windows = tuple({**w, "estimated": e} for w, e in zip(windows, over_time, strict=True))
+            measured["estimated"] = estimated
         subject = drift.facts.subject(
             name=self.version.ref,
             features=features,
             service=seen.service,
-            performance=performed.facts,
+            performance=measured,
             rows=seen.rows,
             multivariate=closer.multivariate,
         )
@@ -111,11 +118,11 @@ class Look:
             passed=all(r.passed for r in results) if asked_for else not drifted,
             features=tuple(features),
             service=seen.service,
-            performance=performed.facts,
+            performance=measured,
             quality=tuple(quality),
             goals=results,
             multivariate=closer.multivariate,
-            windows=closer.windows,
+            windows=windows,
             changes=closer.changes,
             segments=closer.segments,
             model=self.version.ref,
@@ -123,6 +130,12 @@ class Look:
             reference_rows=int(self.training.split.get("train_rows", 0)) if self.training else 0,
             warnings=(*seen.warnings, *self.warnings),
         )
+
+    def _estimator(self, asked_for: Sequence[Goal]) -> estimating.Estimator | None:
+        if self.asked is None:
+            return None
+        names = estimating.wanted(asked_for)
+        return estimating.Estimator(self.version, self.asked, self.training, names)
 
     def _rows(self, seen: Observed) -> tuple[pd.DataFrame, pd.DataFrame] | None:
         """Training's and those that came, for exact figures."""
@@ -177,7 +190,7 @@ class Look:
         """Refuse thresholds about columns that neither training nor the data knows."""
         known = {*map(str, seen.frame.columns), *(self.training.profile if self.training else ())}
         for goal in asked_for:
-            for column in (goal.by, goal.column):
+            for column in (goal.by, goal.column if goal.metric != "estimated" else None):
                 if column not in (None, "*") and column not in known:
                     hint = f"(In the goal {goal.text!r}.)"
                     raise UnknownName("column", str(column), known - {"request_id"}, hint)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics import drift
 from mlops_magics.errors import MlopsError, UnknownName, WrongUsage
 from mlops_magics.records import Dataset
-from mlops_magics.verbs import observing
+from mlops_magics.verbs import observing, repeating
 from mlops_magics.verbs.observing import Observed
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Ways:
             If the window is no span of time, or a column of times stands without one.
         """
         if self.window:
-            observing.seconds(self.window)
+            observing.span(self.window)
         elif self.time:
             raise WrongUsage(
                 f"--time {self.time} says when rows came, and nothing is cut by it.",
@@ -63,13 +63,20 @@ class Ways:
 
 @dataclass(frozen=True, kw_only=True)
 class Closer:
-    """What was found; as `records.Monitoring` has it."""
+    """What was found, as `records.Monitoring` has it.
+
+    Attributes
+    ----------
+    placed : array of int or None
+        The number of the window in which each row lies.
+    """
 
     multivariate: Mapping[str, Any]
     windows: tuple[Mapping[str, Any], ...] = ()
     changes: tuple[Mapping[str, Any], ...] = ()
     segments: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
+    placed: Any = None
 
     @property
     def drifted(self) -> bool:
@@ -132,9 +139,9 @@ def look(
     """
     notes: list[str] = []
     together = ways.multivariate or any(goal.metric == TOGETHER for goal in asked_for)
-    windows = drift.windows.Windows()
+    windows, placed = drift.windows.Windows(), None
     if ways.window and len(seen.frame):
-        windows, told = _windows(ways, seen, profile, training, answers)
+        windows, placed, told = _windows(ways, seen, profile, training, answers)
         notes += told
     segments = _segments(ways.by, seen, profile, trained, notes) if ways.by else []
     return Closer(
@@ -143,13 +150,16 @@ def look(
         changes=windows.changes,
         segments=tuple(segments),
         notes=tuple(notes),
+        placed=placed,
     )
 
 
 def _together(
     seen: Observed, profile: Profile, trained: Trained, notes: list[str]
 ) -> dict[str, Any]:
-    log.info("Telling the rows that came from those of training")
+    # Where looks are shown one in the place of the other, lines would pile up below them.
+    level = logging.INFO if repeating.shown.get() is None else logging.DEBUG
+    log.log(level, "Telling the rows that came from those of training")
     if not len(seen.frame):
         return {"reason": "There are no rows."}
     try:
@@ -170,7 +180,7 @@ def _windows(
     profile: Profile,
     training: Dataset | None,
     answers: tuple[Mapping[str, Any], pd.Series] | None,
-) -> tuple[drift.windows.Windows, tuple[str, ...]]:
+) -> tuple[drift.windows.Windows, Any, tuple[str, ...]]:
     frame, when, notes = seen.frame, seen.times, tuple[str, ...]()
     column = ways.time
     if not column and when is None and training is not None:
@@ -190,8 +200,9 @@ def _windows(
         name = "prediction" if "prediction" not in known else "prediction of the model"
         known[name] = answers[0]
         frame = frame.assign(**{name: answers[1]})
-    span = observing.seconds(ways.window)
-    return drift.windows.look(known, frame, when, span, masked=seen.masked), notes
+    span = observing.span(ways.window).total_seconds()
+    placed = drift.times.of_parts(when, span)[0]
+    return drift.windows.look(known, frame, when, span, masked=seen.masked), placed, notes
 
 
 def _segments(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from mlops_magics import engines, settings
 from mlops_magics.errors import WrongUsage
-from mlops_magics.records import Execution, Executions
-from mlops_magics.verbs import fanning, grids, here, performing
+from mlops_magics.records import Execution, Executions, NotebookHelp
+from mlops_magics.verbs import describing, destinations, fanning, grids, here, performing
+from mlops_magics.verbs import junit as junits
 from mlops_magics.verbs.declaration import Reference, verb
-from mlops_magics.verbs.jobs import Job, stamp
+from mlops_magics.verbs.finishing import Beside
+from mlops_magics.verbs.jobs import Job
 from mlops_magics.verbs.options import Option
 
 
@@ -25,12 +25,15 @@ def execute(
     grid: Sequence[str] | Mapping[str, Sequence[Any]] = (),
     output: str = "",
     html: bool = False,
+    junit: str = "",
     timeout: float | None = None,
     cell_timeout: float | None = None,
     kernel: str = "",
     on: str = "local",
     jobs: int | None = None,
-) -> Execution | Executions:
+    resume: bool = False,
+    help_notebook: bool = False,
+) -> Execution | Executions | NotebookHelp:
     """Run notebooks headlessly with parameters and seal what came of them.
 
     The parameters are checked against the cell tagged ``parameters`` before a kernel starts: an
@@ -50,17 +53,21 @@ def execute(
         ``monitor``. Several may be named.
     params : mapping
         Parameters by name; on a command line ``-p NAME VALUE``, as often as needed. Those named
-        like secrets (``password``, ``api_key``…) reach the kernel and are written nowhere.
+        like secrets (``password``, ``api_key``…) reach the kernel and are written nowhere, and so
+        do those given by reference: ``env:NAME`` is the value of a variable, ``file:PATH`` the
+        content of a file (``env::NAME`` is that text itself).
     file : path, optional
         A YAML or JSON file with parameters; ``params`` comes before it.
     grid : sequence of str, or mapping
         Values of parameters that are all to be tried: ``--grid depth=2,4,8``, as often as needed;
         every combination is run.
     output : path, optional
-        Where the executed notebook goes; by default under ``executed/`` with the time in its name.
-        Of several, the folder.
+        Where the executed notebook goes, also an fsspec URI (``s3://…``, ``sftp://…``); by default
+        under ``executed/`` with the time in its name. Of several, the folder.
     html : bool
-        Also write it as an HTML page that needs no script.
+        Also write it, beside it, as an HTML page that needs no script.
+    junit : path, optional
+        Also write it as JUnit XML, a test case a cell, for a CI system.
     timeout : float, optional
         Seconds for the whole notebook.
     cell_timeout : float, optional
@@ -72,25 +79,35 @@ def execute(
         (``tls://…``; ``tcp://127.0.0.1:8786``).
     jobs : int, optional
         How many run at a time: by default one a core of this machine, all workers of a cluster.
+    resume : bool
+        Go on after the last cell of the last run with these parameters that ran well and whose
+        state was kept: variables, folder, environment, random states. What libraries hold beside
+        that, and what was open, is not kept. Where there is no such state, or it does not fit the
+        notebook or the packages any more, everything is run from the top, and the record says so.
+        One notebook at a time; those of a grid by their parameters.
+    help_notebook : bool
+        Run nothing, and show the notebook's parameters.
 
     Returns
     -------
-    Execution or Executions
+    Execution, Executions or NotebookHelp
         With ``status`` ``finished``, ``failed``, ``interrupted``, ``killed`` or ``timed out``; of
-        several, all of them.
+        several, all of them. If the output could not be written, it lies elsewhere, and a warning
+        says where.
 
     Raises
     ------
     UnknownName
         If there is no such notebook, parameter, kernel or engine.
     WrongUsage
-        If a parameter has the wrong type or is missing, or no notebook is named.
+        If a parameter has the wrong type or is missing, a secret is not where it is said to be,
+        no notebook is named, or there is nothing to resume.
     BadData
         If the file is no notebook.
     MissingExtra, StepFailed
         If what the engine needs is not installed, or it can't be reached.
     MlopsError
-        If the output can't be written or the key can't be used.
+        If the output can't be written at the start, or the key can't be used.
 
     Examples
     --------
@@ -98,35 +115,45 @@ def execute(
     >>> mlops.execute("train", grid={"algorithm": ["forest", "boosting"]})  # doctest: +SKIP
     """
     from mlops_magics.evidence import secrets
-    from mlops_magics.notebooks import parameters
+    from mlops_magics.notebooks import parameters, places
 
     if not notebooks:
         raise WrongUsage("execute needs NOTEBOOK.", "The templates are train, validate, monitor.")
+    if help_notebook:
+        return describing.describe(notebooks, kernel)
     check_limits(timeout=timeout, cell_timeout=cell_timeout)
     combinations = grids.combinations(grid, params)
     several = len(notebooks) > 1 or bool(grid) or on != "local"
+    if several and resume:
+        raise WrongUsage(
+            "One notebook can be resumed at a time.",
+            "Name the one that stopped, with -p and the parameters that it had in the grid.",
+        )
     given = {**(parameters.read_file(Path(file)) if file else {}), **params}
-    arguments: dict[str, Any] = {"params": secrets.mask(params), "file": file, "output": output}
-    arguments |= {"html": html, "kernel": kernel, "timeout": timeout, "cell_timeout": cell_timeout}
-    arguments |= {"on": on} if several else {}
+    arguments: dict[str, Any] = {"params": secrets.mask(params), "file": file}
+    arguments |= {"output": places.shown(output), "html": html, "junit": junit, "kernel": kernel}
+    arguments |= {"timeout": timeout, "cell_timeout": cell_timeout}
+    arguments |= {"on": on} if several else {"resume": resume}
     limits = {"timeout": timeout, "cell_timeout": cell_timeout}
     todo = [
         _job(name, given, varied, kernel, {**arguments, "notebook": name}, limits)
         for name in notebooks
         for varied in combinations
     ]
+    beside = Beside(html=html, report=junits.Report(junit) if junit else None)
     if several:
-        return fanning.run(todo, engines.find(on, jobs, light=True), output, html=html)
-    target = target_of(output, todo[0].source, settings.load().notebooks)
-    with here.ready(todo, 1) as near:
-        return performing.run(replace(todo[0], target=target), near, html=html)
+        return fanning.run(todo, engines.find(on, jobs, light=True), output, beside)
+    job = destinations.of_one(todo[0], output, settings.load().notebooks)
+    with here.ready([job], 1) as near:
+        done = performing.run(job, near, beside, resume=resume)
+    if beside.report is not None:
+        beside.report.write([(job.event, done)])
+    return done
 
 
-def one(
-    notebook: str, *, params: Mapping[str, Any] | None = None, output: str = "", html: bool = False
-) -> Execution:
+def one(notebook: str, **options: Any) -> Execution:
     """Run a single notebook, as a part of another verb; like `execute`."""
-    done = execute(notebook, params=params or {}, output=output, html=html)
+    done = execute(notebook, **options)
     assert isinstance(done, Execution)
     return done
 
@@ -140,17 +167,19 @@ def _job(
     limits: Mapping[str, Any],
 ) -> Job:
     """What is to be run, checked; where its result goes is not decided yet."""
-    from mlops_magics.notebooks import files, kernels, parameters
+    from mlops_magics.notebooks import files, kernels, parameters, references
 
     source = files.find(name)
     content = files.read(source)
     spec = kernels.find(content, kernel)
-    params = parameters.check(content, {**given, **varied}, spec.language)
+    values, referred = references.resolve({**given, **varied})
+    params = parameters.check(content, values, spec.language, referred)
     return Job(
         source=source,
         notebook=content,
         kernel=spec,
         params=params,
+        references=referred,
         varied={name: params[name] for name in varied},
         target=source,
         arguments=arguments,
@@ -163,19 +192,3 @@ def check_limits(**limits: float | None) -> None:
     for name, value in limits.items():
         if value is not None and not value > 0:
             raise WrongUsage(f"{name} is {value!r}, and has to be more than 0 seconds.")
-
-
-def target_of(output: str, source: Path, folder: Path) -> Path:
-    """Where the executed notebook goes; never over the notebook that is run."""
-    if not output:
-        return folder / f"{source.stem}-{stamp()}.ipynb"
-    path = Path(output).expanduser()
-    if output.endswith(("/", os.sep)) or path.is_dir():
-        path = path / source.name
-    path = path.resolve()
-    if path == source:
-        raise WrongUsage(
-            f"{output} is the notebook that is run; its result can't take its place.",
-            "Choose another path, or none: it then goes to `executed/`.",
-        )
-    return path if path.suffix == ".ipynb" else path.with_name(f"{path.name}.ipynb")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics import settings
 from mlops_magics.errors import MlopsError
 from mlops_magics.records import Execution, Executions
-from mlops_magics.verbs import apart, here, jobs
+from mlops_magics.verbs import apart, destinations, here
 
 if TYPE_CHECKING:
     from mlops_magics.engines.base import Engine
+    from mlops_magics.verbs.finishing import Beside
     from mlops_magics.verbs.here import Here
     from mlops_magics.verbs.jobs import Job
 
@@ -30,7 +32,7 @@ LINE = 30.0
 LOST = 60.0
 
 
-def run(todo: Sequence[Job], engine: Engine, output: str, *, html: bool) -> Executions:
+def run(todo: Sequence[Job], engine: Engine, output: str, beside: Beside) -> Executions:
     """Run all of them; whatever becomes of one, the others go on.
 
     Raises
@@ -41,20 +43,21 @@ def run(todo: Sequence[Job], engine: Engine, output: str, *, html: bool) -> Exec
         If the engine can't be used.
     """
     options = settings.load()
-    folder = jobs.folder_of([job.source for job in todo], output, options.notebooks)
-    named = [
-        replace(job, target=folder / jobs.name_of(number, len(todo), job))
-        for number, job in enumerate(todo, 1)
-    ]
+    named, folder = destinations.of_several(todo, output, options.notebooks)
     begun = time.monotonic()
     # What is opened first outlives the engine's threads.
     with nullcontext() if engine.apart else here.ready(named, engine.workers) as near, engine:
         workers = engine.workers
-        batch = _Batch(named, engine, near, html=html)
+        batch = _Batch(named, engine, near, beside)
         batch.run()
+    for folder_here in {job.target.parent for job in named if job.remote}:
+        with contextlib.suppress(OSError):  # not empty: something did not get to where it belongs
+            folder_here.rmdir()
+    if beside.report is not None:
+        beside.report.write([(job.event, batch.done[job.event]) for job in named])
     return Executions(
         runs=tuple(batch.done[job.event] for job in named),
-        folder=str(folder),
+        folder=folder,
         engine=engine.label,
         jobs=min(workers, len(named)),
         duration=round(time.monotonic() - begun, 3),
@@ -64,9 +67,9 @@ def run(todo: Sequence[Job], engine: Engine, output: str, *, html: bool) -> Exec
 
 class _Batch:
     def __init__(
-        self, todo: Sequence[Job], engine: Engine, near: Here | None, *, html: bool
+        self, todo: Sequence[Job], engine: Engine, near: Here | None, beside: Beside
     ) -> None:
-        self.todo, self.engine, self.near, self.html = todo, engine, near, html
+        self.todo, self.engine, self.near, self.beside = todo, engine, near, beside
         self.done: dict[str, Execution] = {}
         self.warnings: list[str] = []
         self._running: dict[Future[Any], Job] = {}
@@ -81,7 +84,9 @@ class _Batch:
         log.info("running %d notebooks on %s", len(self.todo), self.engine.label)
         with stopper.on_signals():
             stopper.listen(lambda: self._recall(stopper.reason))
-            self._running = {self.engine.submit(task, shared, job): job for job in self.todo}
+            self._running = {
+                self.engine.submit(task, shared, self._sent(job)): job for job in self.todo
+            }
             heard = time.monotonic()
             while self._running:
                 ended, _ = wait(self._running, timeout=0.5, return_when=FIRST_COMPLETED)
@@ -98,11 +103,15 @@ class _Batch:
     def _work(self) -> tuple[Callable[..., Any], Any, Callable[[Job, Any], Execution]]:
         """What a worker does, what it needs for that, and what is left to be done here."""
         if self.near is not None:
-            shared = self.engine.share((self.near, self.html))
+            shared = self.engine.share((self.near, self.beside))
             return here.perform, shared, lambda _, done: done
         shared = self.engine.share(apart.place_of(self.engine, self.todo))
-        finish = apart.Finishing(self.todo, html=self.html)
+        finish = apart.Finishing(self.todo, self.beside)
         return apart.perform, shared, finish.finish
+
+    def _sent(self, job: Job) -> Job:
+        """What a worker is handed: where the result goes in the end is none of its business."""
+        return replace(job, remote=None) if self.engine.apart else job
 
     def _recall(self, reason: str) -> None:
         # Not in the signal's own handler, which may have interrupted just about anything.

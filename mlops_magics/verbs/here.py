@@ -16,6 +16,7 @@ from mlops_magics.verbs import performing
 if TYPE_CHECKING:
     from mlops_magics.notebooks.record import Surroundings
     from mlops_magics.notebooks.warm.parents import Parent
+    from mlops_magics.verbs.finishing import Beside
     from mlops_magics.verbs.jobs import Job
 
 
@@ -62,12 +63,12 @@ def ready(todo: Sequence[Job], workers: int) -> Iterator[Here]:
         yield Here(found, performing.surroundings(todo), environment)
 
 
-def perform(shared: tuple[Here, bool], job: Job) -> Execution:
+def perform(shared: tuple[Here, Beside], job: Job) -> Execution:
     """Run one notebook in a kernel that this thread drives."""
     from mlops_magics.notebooks.stopping import Stopper
 
-    (here, html), stopper = shared, Stopper()
+    (here, beside), stopper = shared, Stopper()
     with tasks.current().recalled(stopper.stop):
         if stopper.reason:
             return job.without_result("never ran", stopper.reason)
-        return performing.run(job, here, html=html, stopper=stopper)
+        return performing.run(job, here, beside, stopper=stopper)

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops_magics.errors import WrongUsage
-from mlops_magics.evidence import secrets
 from mlops_magics.records import Execution
 
 if TYPE_CHECKING:
     from mlops_magics.notebooks.kernels import Kernel
+    from mlops_magics.notebooks.places import Remote
     from mlops_magics.notebooks.slices import Notebook
-
-#: The longest name of an executed notebook's file, in characters.
-LONGEST = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +23,11 @@ class Job:
 
     Attributes
     ----------
+    params, references : mapping
+        The parameters with their values, and of those that came by reference, which.
+    target : Path
+        Where the executed notebook is written on this machine, and `remote` where it goes from
+        there in the end.
     varied : mapping
         The parameters that tell it from the others of a grid.
     arguments : mapping
@@ -42,15 +42,25 @@ class Job:
     params: Mapping[str, Any]
     target: Path
     arguments: Mapping[str, Any]
+    references: Mapping[str, str] = field(default_factory=dict)
     varied: Mapping[str, Any] = field(default_factory=dict)
+    remote: Remote | None = None
     timeout: float | None = None
     cell_timeout: float | None = None
     event: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @property
+    def written(self) -> dict[str, Any]:
+        """The parameters as they may be written."""
+        from mlops_magics.notebooks import references
+
+        return references.written(self.params, self.references)
+
+    @property
     def told(self) -> dict[str, Any]:
-        """What varies as it may be shown: secrets masked."""
-        return secrets.mask(self.varied)
+        """What varies as it may be shown: secrets masked, references as they were given."""
+        written = self.written
+        return {name: written[name] for name in self.varied}
 
     @property
     def label(self) -> str:
@@ -64,7 +74,7 @@ class Job:
             notebook=str(self.source),
             output="",
             status=status,
-            params=secrets.mask(self.params),
+            params=self.written,
             varied=self.told,
             reason=reason,
         )
@@ -81,31 +91,6 @@ class Attempt:
 
 #: The usual one.
 FIRST = Attempt()
-
-
-def folder_of(sources: Sequence[Path], output: str, notebooks: Path) -> Path:
-    """Where the executed notebooks of several runs go together.
-
-    Raises
-    ------
-    WrongUsage
-        If `output` is a notebook, which can't hold several.
-    """
-    if not output:
-        names = {source.stem for source in sources}
-        return notebooks / f"{names.pop() if len(names) == 1 else 'notebooks'}-{stamp()}"
-    if output.endswith(".ipynb"):
-        raise WrongUsage(
-            f"{output} is one notebook, and {len(sources)} are to be run.", "Name a folder."
-        )
-    return Path(output).expanduser().resolve()
-
-
-def name_of(number: int, count: int, job: Job) -> str:
-    """``07-train-depth=4.ipynb``: in order, and each tells what it is of."""
-    told = "-".join(f"{name}={value}" for name, value in job.told.items())
-    words = re.sub(r"[^\w.=+-]+", "_", f"{job.source.stem}-{told}" if told else job.source.stem)
-    return f"{number:0{len(str(count))}d}-{words[:LONGEST]}.ipynb"
 
 
 def stamp() -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mlops_magics import goals, records, store
+from mlops_magics import alerts, goals, records, store
 from mlops_magics.errors import BadGoal
 from mlops_magics.records import Deployment, Monitoring
-from mlops_magics.verbs import beside, goal_texts, observing
+from mlops_magics.verbs import alerting, beside, goal_texts, observing, repeating
 from mlops_magics.verbs.closely import Ways
 from mlops_magics.verbs.declaration import Data, DeploymentName, is_given, verb
 from mlops_magics.verbs.steps import Step, step
@@ -39,11 +40,16 @@ def monitor(
     time: str = "",
     by: str = "",
     multivariate: bool = False,
+    alert: Sequence[str] = (),
+    remind: str = "",
+    watch: bool = False,
+    every: str = "1h",
 ) -> Monitoring:
     """Compare what comes to a model with what it was trained on.
 
     Drift of each feature and of the predictions, data quality, latency and errors of the service
-    and, once labels are given, the measured performance.
+    and, once labels are given, the measured performance. While labels are wanting, performance is
+    estimated from rows that were held out: it does not see a change in what the inputs mean.
 
     Parameters
     ----------
@@ -61,7 +67,8 @@ def monitor(
     thresholds : str, optional
         What must hold, one goal a line, or a file of them: ``drift(Income) <= 0.2``,
         ``p95_latency <= 20 ms``, ``error_rate <= 1%``, ``missing(Income) <= 10%``,
-        ``roc_auc >= 0.75``. Without any, no feature may have drifted.
+        ``roc_auc >= 0.75`` with labels, ``estimated(roc_auc) >= 0.75`` without.
+        Where no threshold is given, no feature may have drifted.
     exact : bool
         Compare with the rows of training themselves, as scipy does, and not with their profile.
     window : str, optional
@@ -75,6 +82,17 @@ def monitor(
     multivariate : bool
         Have a classifier tell the rows from those of training, which sees how columns go
         together; a threshold such as ``multivariate_drift <= 0.6`` (its AUC) asks for it too.
+    alert : sink, optional
+        Whom to tell when a threshold breaks, and when all is well again; as often as needed, beside
+        the setting ``alerts``: ``command:./page-me.sh`` (the record on its standard input),
+        ``https://…`` (the record as a POST), ``slack:https://…``, ``mailto:team@example.org`` (the
+        setting ``smtp``). ``env:NAME`` takes one from a variable, so that its key stands nowhere.
+    remind : str, optional
+        Tell again of what stays broken after so long: ``1d``; by default only what changes is told.
+    watch : bool
+        Look again and again until Ctrl-C; then the last record stands.
+    every : str
+        How often, with `watch`: ``1h``, ``15m``.
 
     Returns
     -------
@@ -87,38 +105,51 @@ def monitor(
     BadGoal
         If a threshold can't be read.
     WrongUsage
-        If `since` is no time, `window` no length of time, or labels can't be joined.
+        If `since` is no time, `window`, `remind` or `every` no span of it or `alert` no place, or
+        labels can't be joined.
     """
     # Only a name comes from the command line; a notebook may hand over a record.
     called = name.name if isinstance(name, Deployment) else str(name)
     asked_for = _thresholds(thresholds)
-    begin = observing.beginning(since)
     ways = Ways(window=window, time=time, by=by, multivariate=multivariate)
     ways.check()
+    sinks = alerts.sending.read([alert] if isinstance(alert, str) else alert)
+    again = observing.span(remind) if remind else None
     given = is_given(data)
-    deployment, version = observing.find(called, captured=not given)
-    training = store.datasets.by_run(version.dataset_run) if version.dataset_run else None
     arguments = {"name": called, "since": since, "data": data, "labels": labels, "on": on}
     arguments |= {"thresholds": thresholds, "exact": exact, "window": window, "time": time}
     arguments |= {"by": by, "multivariate": multivariate}
-    follows = [version.run_id, deployment.run_id if deployment else ""]
-    with step("monitor", experiment=version.name, arguments=arguments, follows=follows) as current:
-        log.info("Looking at %s", "the given data" if given else f"the requests to {called}")
-        look = beside.Look(version, training)
-        if deployment is None or given:
-            seen = look.given(data)
-        else:
-            seen = observing.captured(deployment, begin)
-        record = look.judge(seen, labels, on, asked_for, exact=exact, ways=ways)
-        record = replace(
-            record,
-            deployment=called,
-            since="" if given or begin is None else begin.isoformat(timespec="seconds"),
-            until=records.now(),
-            run_id=current.run_id,
-        )
-        _keep(current, version, record, thresholds)
-    return record
+    arguments |= {"alert": sinks.labels, "remind": remind}
+
+    def look() -> Monitoring:
+        begin = observing.beginning(since)
+        deployment, version = observing.find(called, captured=not given)
+        training = store.datasets.by_run(version.dataset_run) if version.dataset_run else None
+        follows = [version.run_id, deployment.run_id if deployment else ""]
+        with step(
+            "monitor", experiment=version.name, arguments=arguments, follows=follows
+        ) as current:
+            beside_it = beside.Look(version, training)
+            if deployment is None or given:
+                seen = beside_it.given(data)
+            else:
+                seen = observing.captured(deployment, begin)
+            record = beside_it.judge(seen, labels, on, asked_for, exact=exact, ways=ways)
+            record = replace(
+                record,
+                deployment=called,
+                since="" if given or begin is None else begin.isoformat(timespec="seconds"),
+                until=records.now(),
+                run_id=current.run_id,
+            )
+            record = alerting.told(current, record, sinks, again)
+            _keep(current, version, record, thresholds)
+        return record
+
+    if watch:
+        return repeating.until_stopped(look, observing.span(every))
+    log.info("Looking at %s", "the given data" if given else f"the requests to {called}")
+    return look()
 
 
 def _thresholds(text: str) -> tuple[Goal, ...]:
@@ -144,6 +175,8 @@ def _keep(current: Step, version: Version, record: Monitoring, thresholds: str) 
     }
     figures |= {"rows": record.rows, "drifted": len(drifted)}
     figures |= dict(record.performance.get("metrics", {}))
+    estimated = record.performance.get("estimated", {}).get("metrics", {})
+    figures |= {f"estimated/{name}": found["value"] for name, found in estimated.items()}
     figures |= {f"latency_ms/{k}": v for k, v in record.service.get("latency_ms", {}).items()}
     if record.multivariate.get("auc") is not None:
         figures["multivariate_drift"] = record.multivariate["auc"]
@@ -163,14 +196,16 @@ def _keep(current: Step, version: Version, record: Monitoring, thresholds: str) 
         "rows": record.rows,
         "drifted": ", ".join(drifted) or None,
         "changes": " ".join(c["reason"] for c in record.changes[:3]) or None,
+        "told": ", ".join(a["sink"] for a in record.alerts if a["status"] == "sent") or None,
     }
     current.extra["monitoring"] = {
         "passed": record.passed,
         "rows": record.rows,
         "drifted": drifted,
-        "service": record.service,
+        "service": {k: v for k, v in record.service.items() if k != "over_time"},
         "performance": record.performance,
         "goals": record.goals,
         "multivariate": record.multivariate,
         "changes": record.changes,
+        "alerts": record.alerts,
     }

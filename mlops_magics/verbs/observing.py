@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics import store, targets
 from mlops_magics.errors import UnknownName, WrongUsage
 from mlops_magics.records import Deployment
+from mlops_magics.verbs import service
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,14 +20,11 @@ if TYPE_CHECKING:
     from mlops_magics.drift.seen import Seen
     from mlops_magics.store.versions import Version
 
-_SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(m|min|h|d|w)\s*")
-_SECONDS = {"m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)\s*")
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 #: Columns that a capture adds to the features.
 KEYS = ("request_id", "request_row", "client_key", "client_id")
-
-#: How many of the commonest error messages are kept.
-MESSAGES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +38,7 @@ class Observed:
     predictions : Series or None
         One a row of `frame`; ``None`` where the model was not asked.
     service : mapping
-        ``requests``, ``rows``, ``errors``, ``server_errors``, ``error_rate``, ``latency_ms`` and
-        ``messages``; empty where data was given in place of a deployment's. Where a sample of the
-        requests was kept, ``kept`` says how many, which is what ``latency_ms`` is of.
+        As `service.figures` gives it; empty where data was given in place of a deployment's.
     masked : tuple of str
         Columns whose values were not kept.
     came : Seen or None
@@ -65,6 +61,24 @@ class Observed:
         return len(self.frame) if self.came is None else self.came.rows
 
 
+def span(text: str) -> timedelta:
+    """A span of time.
+
+    Raises
+    ------
+    WrongUsage
+        If it is none, or nothing.
+    """
+    found = _SPAN.fullmatch(text)
+    try:
+        length = timedelta(seconds=float(found[1]) * _SECONDS[found[2]]) if found else timedelta()
+    except OverflowError:
+        length = timedelta()
+    if not length:
+        raise WrongUsage(f"{text!r} is no span of time.", "For example 1d, 1h, 30m or 1w.")
+    return length
+
+
 def beginning(since: str) -> datetime | None:
     """The start of a window of time, in UTC; ``None`` for all time.
 
@@ -75,11 +89,11 @@ def beginning(since: str) -> datetime | None:
     """
     if not since.strip():
         return None
-    span = _SPAN.fullmatch(since)
+    found = _SPAN.fullmatch(since)
     now = datetime.now(UTC)
     try:
-        if span:
-            return now - timedelta(seconds=float(span[1]) * _SECONDS[span[2]])
+        if found:
+            return now - timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
         moment = datetime.fromisoformat(since)
     except (ValueError, OverflowError):
         raise WrongUsage(
@@ -90,23 +104,6 @@ def beginning(since: str) -> datetime | None:
     if moment > now:
         raise WrongUsage(f"{since} is in the future.", "Give the time at which to begin.")
     return moment
-
-
-def seconds(window: str) -> float:
-    """The length of a window of time.
-
-    Raises
-    ------
-    WrongUsage
-        If it can't be read, or is none.
-    """
-    span = _SPAN.fullmatch(window)
-    length = float(span[1]) * _SECONDS[span[2]] if span else 0.0
-    if not length:
-        raise WrongUsage(
-            f"A window of {window!r} is no length of time.", "For example 1d, 1h, 30m or 1w."
-        )
-    return length
 
 
 def find(name: str, *, captured: bool) -> tuple[Deployment | None, Version]:
@@ -154,7 +151,7 @@ def captured(deployment: Deployment, since: datetime | None) -> Observed:
         columns = ["status", "latency_ms", "rows", "error"]
         return Observed(
             frame=pd.DataFrame(),
-            service=_service(pd.DataFrame({c: [] for c in columns})),
+            service=service.figures(pd.DataFrame({c: [] for c in columns})),
             warnings=(f"The deployment {deployment.name!r} {why}, so nothing was judged.",),
         )
     seen = capture.look(path, since)
@@ -169,6 +166,11 @@ def captured(deployment: Deployment, since: datetime | None) -> Observed:
         )
     if seen.masked:
         warnings.append(f"Masked in what was captured, and not judged: {', '.join(seen.masked)}.")
+    warnings += [
+        f"{Path(file).name} of the capture is damaged: {size:,} bytes can't be read, and what "
+        "was in them is not counted."
+        for file, size in seen.damaged
+    ]
     if not len(requests):
         warnings.append(f"No request came to {deployment.name!r} in this time: nothing was judged.")
     versions = sorted(set(requests["model"]))
@@ -181,27 +183,8 @@ def captured(deployment: Deployment, since: datetime | None) -> Observed:
     return Observed(
         frame=frame,
         predictions=rows["prediction"],
-        service=_service(requests, seen.left_out, seen.left_rows),
+        service=service.figures(requests, seen.left_out, seen.left_rows),
         masked=seen.masked,
         warnings=tuple(warnings),
         times=frame["request_id"].map(each["time"]) if len(frame) else None,
     )
-
-
-def _service(requests: pd.DataFrame, left_out: int = 0, left_rows: int = 0) -> dict[str, Any]:
-    """Figures of the service; what was left out was answered, as errors are always kept."""
-    count = len(requests) + left_out
-    failed = requests[requests["status"] >= 400]
-    latency = requests.loc[requests["status"] < 400, "latency_ms"]
-    shares = {"p50": 0.50, "p95": 0.95, "p99": 0.99} if len(latency) else {}
-    messages = failed["error"].value_counts().head(MESSAGES)
-    return {
-        "requests": count,
-        "rows": int(requests["rows"].sum()) + left_rows,
-        "errors": len(failed),
-        "server_errors": int((failed["status"] >= 500).sum()),
-        "error_rate": len(failed) / count if count else None,
-        "latency_ms": {name: float(latency.quantile(share)) for name, share in shares.items()},
-        "messages": {str(text): int(times) for text, times in messages.items()},
-        **({"kept": len(requests)} if left_out else {}),
-    }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -99,20 +100,29 @@ def _measure(
     y, said, scores = truth.to_numpy(), predictions.to_numpy(), None
     if asked.task == "classification":
         known = np.asarray(asked.classes if asked.classes is not None else [])
-        y, said = _as_classes(y, known), _as_classes(said, known)
+        y, said = as_classes(y, known), as_classes(said, known)
         target = str(training.target or "") if training else ""
         features = rows.drop(columns=list(observing.KEYS), errors="ignore")
         absent = [str(c) for c in asked.columns or () if c not in features.columns]
         if absent:
             notes.append(f"Probabilities can't be had: {', '.join(absent)} was not kept.")
         else:
-            scores = _scores(asked, evaluation.inputs(asked, features, target), said, notes)
+            scores = scores_of(asked, evaluation.inputs(asked, features, target), said, notes)
     positive = training.positive if training else None
     what = (cast(Any, asked.task), y, said, scores, asked.classes, positive)
     return goals.samples.sample(*what), goals.metrics.measure(*what)
 
 
-def _as_classes(values: Any, known: Any) -> Any:
+def values(sample: Sample, names: Iterable[str]) -> dict[str, float]:
+    """The metrics that have a value on rows whose truth is known."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(goals.samples.Undefined):
+            found[name] = goals.metrics.find(name).value(sample)
+    return found
+
+
+def as_classes(values: Any, known: Any) -> Any:
     """Labels as the classes that they mean: ``"1"`` is the class 1."""
     import numpy as np
     import pandas as pd
@@ -123,7 +133,7 @@ def _as_classes(values: Any, known: Any) -> Any:
     return np.array([meant.get(v, v) for v in values.tolist()], dtype=object)
 
 
-def _scores(asked: Asked, inputs: pd.DataFrame, said: Any, notes: list[str]) -> Any:
+def scores_of(asked: Asked, inputs: pd.DataFrame, said: Any, notes: list[str]) -> Any:
     """Probabilities, which a capture does not hold: the model is asked once more."""
     import numpy as np
 
@@ -138,7 +148,7 @@ def _scores(asked: Asked, inputs: pd.DataFrame, said: Any, notes: list[str]) -> 
     if different:
         notes.append(
             f"{asked.name} answers {different} of {len(said)} rows otherwise than was captured "
-            "(another version answered then), so nothing that needs probabilities is measured."
+            "(another version answered then), so nothing that needs probabilities can be told."
         )
         return None
     return scores

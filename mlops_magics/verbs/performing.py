@@ -12,19 +12,28 @@ from typing import TYPE_CHECKING, Any
 from mlops_magics import settings
 from mlops_magics.engines import tasks
 from mlops_magics.records import Execution
-from mlops_magics.verbs import finishing
+from mlops_magics.verbs import finishing, resuming
 
 if TYPE_CHECKING:
+    from mlops_magics.notebooks.keeping import Keeper
     from mlops_magics.notebooks.record import Surroundings
     from mlops_magics.notebooks.running import Plan
     from mlops_magics.notebooks.stopping import Stopper
+    from mlops_magics.verbs.finishing import Beside
     from mlops_magics.verbs.here import Here
     from mlops_magics.verbs.jobs import Job
 
 log = logging.getLogger("mlops_magics")
 
 
-def run(job: Job, here: Here, *, html: bool, stopper: Stopper | None = None) -> Execution:
+def run(
+    job: Job,
+    here: Here,
+    beside: Beside,
+    *,
+    resume: bool = False,
+    stopper: Stopper | None = None,
+) -> Execution:
     """Run one notebook on this machine; who hands a `stopper` in tells of its progress too."""
     from mlops_magics.notebooks import running
 
@@ -34,16 +43,19 @@ def run(job: Job, here: Here, *, html: bool, stopper: Stopper | None = None) -> 
         plan = plan_of(job, environment, quiet=stopper is not None)
         if stopper is None:
             log.info("running %s", job.source)
-        ready = Ready(plan, job, here.around.get(job.source))
-        outcome = running.run(
-            plan,
-            ready.save,
-            meanwhile=ready.prepare,
-            stopper=stopper,
-            parent=here.parents[job.event],
-        )
+        with resuming.keeping(plan, job, resume=resume) as keeper:
+            ready = Ready(plan, job, here.around.get(job.source), keeper)
+            outcome = running.run(
+                plan,
+                ready.save,
+                meanwhile=ready.prepare,
+                stopper=stopper,
+                parent=here.parents[job.event],
+                keeper=keeper,
+            )
+            resumption = resuming.told(keeper, outcome, resume=resume)
         steps = read_steps(journal)
-    return finishing.Finish(ready, outcome, job, steps).finish(html=html)
+    return finishing.Finish(ready, outcome, job, steps, resumption=resumption).finish(beside)
 
 
 def surroundings(todo: Sequence[Job]) -> dict[Path, Surroundings]:
@@ -61,6 +73,7 @@ def plan_of(job: Job, environment: Mapping[str, str], *, quiet: bool = True) -> 
         notebook=job.notebook,
         kernel=job.kernel,
         params=job.params,
+        references=job.references,
         environment=environment,
         timeout=job.timeout,
         cell_timeout=job.cell_timeout,
@@ -89,11 +102,20 @@ class Ready:
     ----------
     around : Surroundings, optional
         What the run starts from, where that was gathered already.
+    keeper : Keeper, optional
+        What keeps the state on the way.
     """
 
-    def __init__(self, plan: Plan, job: Job, around: Surroundings | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        job: Job,
+        around: Surroundings | None = None,
+        keeper: Keeper | None = None,
+    ) -> None:
         self.plan, self.source, self.target = plan, job.source, job.target
-        self._around = around
+        self.remote, self._tried = job.remote, False
+        self._around, self._keeper = around, keeper
 
     def prepare(self) -> None:
         """Gather what the run starts from; a key that can't be used ends it here."""
@@ -103,13 +125,19 @@ class Ready:
         self.key = keys.signer(settings.load().keys)
         self.around = self._around or record.surroundings(self.source, self.plan.kernel)
         self.masker = record.masker_for(self.plan)
+        if self._keeper is not None:
+            self._keeper.prepare(self.key, self.around.packages["versions"], self.masker)
 
     def save(self, notebook: Any) -> None:
         """Save a notebook that is still running: masked, whole, not yet sealed."""
         from mlops_magics.notebooks import files, record
 
-        text = files.text_of(record.masked(notebook, self.masker, self.plan))
-        files.write(self.target, text.encode("utf-8", "backslashreplace"))
+        text = files.text_of(record.masked(notebook, self.masker))
+        content = text.encode("utf-8", "backslashreplace")
+        if self.remote is not None and not self._tried:
+            self.remote.write(content)  # once at the start: what can't be written does not run
+            self._tried = True
+        files.write(self.target, content)
 
 
 def read_steps(journal: Path) -> list[dict[str, Any]]:

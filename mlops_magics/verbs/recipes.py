@@ -147,9 +147,11 @@ def _of_dataset(version: Version) -> dict[str, Any]:
     return {k: str(v) if k == "positive" else v for k, v in found.items() if v is not None}
 
 
-def last_monitoring(name: str) -> tuple[str, Mapping[str, Any]] | None:
-    """The run and the content of a model's last complete monitoring record."""
-    for run in store.runs.find(verb="monitor", experiment=name, limit=20):
+def last_monitoring(
+    name: str, tags: Mapping[str, str] | None = None
+) -> tuple[str, Mapping[str, Any]] | None:
+    """The run and the content of a model's last complete monitoring record, with these tags."""
+    for run in store.runs.find(verb="monitor", experiment=name, tags=tags, limit=20):
         if run.info.status == "FINISHED":
             run_id = str(run.info.run_id)
             return run_id, store.runs.read_json(run_id, "monitoring.json")

@@ -16,7 +16,8 @@ from mlops_magics.errors import WrongUsage
 from mlops_magics.records import Reproduction, Written
 from mlops_magics.verbs import originals, reproduced, rerunning, templating
 from mlops_magics.verbs.declaration import Model, verb
-from mlops_magics.verbs.executing import check_limits, target_of
+from mlops_magics.verbs.destinations import target_of
+from mlops_magics.verbs.executing import check_limits
 from mlops_magics.verbs.options import Option
 from mlops_magics.verbs.originals import Original
 from mlops_magics.verbs.steps import Step, step

@@ -63,3 +63,16 @@ def cells() -> Log | None:
 def namespace() -> Mapping[str, Any]:
     """The names that the notebook has bound; empty outside one."""
     return _namespace
+
+
+def kept() -> dict[str, Any]:
+    """What another process needs to go on where this one is."""
+    return {"dataset": _dataset, "run": _run, "log": _cells.kept() if _cells else None}
+
+
+def restore(held: Mapping[str, Any]) -> None:
+    """Go on where another process was; its names are bound here by now."""
+    global _dataset, _run
+    _dataset, _run = held["dataset"], held["run"]
+    if _cells is not None and held["log"] is not None:
+        _cells.go_on(held["log"])

@@ -53,6 +53,10 @@ _FILE = """\
 # Datasets up to this size in memory (MB) are kept whole with their record.
 # snapshot_mb = 500
 
+# Whether `execute` keeps a notebook's state while it runs, for --resume, and up to which size (MB).
+# checkpoints = true
+# checkpoint_mb = 2000
+
 # Whether deployments keep requests and answers for `monitor`.
 # capture = true
 
@@ -76,6 +80,14 @@ _FILE = """\
 # grid_g_per_kwh = 0
 # cost_per_hour = 0
 # currency = ""
+
+# Where `monitor` sends alerts when a threshold breaks: "command:./page-me.sh", "https://…",
+# "slack:https://…", "mailto:team@example.org"; "env:NAME" reads one from a variable.
+# alerts = []
+
+# The mail server of alerts; the password stands in the variable MLOPS_SMTP_PASSWORD.
+# smtp = "smtp://user@mail.example.org:587"
+# smtp_from = ""
 """
 
 
@@ -253,6 +265,6 @@ def _optional() -> Iterator[Check]:
         found="installed" if find_spec("jupyterlab") else "none",
         required=False,
     )
-    for kind in ("target", "flavor", "metric", "engine", "scheduler"):
+    for kind in ("target", "flavor", "metric", "engine", "scheduler", "alert"):
         names = plugins.names(kind)
         yield Check(name=f"{kind}s", passed=True, found=", ".join(names) or "none", required=False)

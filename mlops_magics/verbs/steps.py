@@ -30,7 +30,8 @@ class Step:
     def __init__(self, verb: str, experiment: str, arguments: Mapping[str, Any]) -> None:
         self.verb = verb
         self.experiment = experiment
-        self.arguments = evidence.secrets.mask({k: _shown(v) for k, v in arguments.items()})
+        named = evidence.secrets.mask({k: _shown(v) for k, v in arguments.items()})
+        self.arguments = evidence.secrets.Masker()(named)
         self.started = records.now()
         self.meter = evidence.resources.Meter()
         self.who = evidence.environment.who()
@@ -171,6 +172,8 @@ class Step:
         """
         ended = records.now()
         used = self.used or self.meter.read()
+        # An error may tell what a secret parameter held.
+        why = evidence.secrets.Masker()(str(error))
         body = {
             "schema_version": records.SCHEMA_VERSION,
             "verb": self.verb,
@@ -188,7 +191,7 @@ class Step:
             "packages": evidence.environment.packages(),
             "lock": evidence.lock.describe(),
             "resources": used,
-            **({"error": {"name": type(error).__name__, "message": str(error)}} if error else {}),
+            **({"error": {"name": type(error).__name__, "message": why}} if error else {}),
             **self.extra,
         }
         self.json("mlops/record.json", body)

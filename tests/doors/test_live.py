@@ -111,6 +111,26 @@ class TestKernel:
         assert seen[-1][0] == "display_data"
         assert "finished" in seen[-1][2]
 
+    def test_looks_that_are_repeated_are_one_display(self, kernel: Kernel) -> None:
+        kernel.run(
+            "import pandas as pd\nfrom sklearn.tree import DecisionTreeClassifier\n"
+            "table = pd.DataFrame({'a': range(60), 'y': [0, 1] * 30})\n"
+            "data = mlops.prepare(table, name='rows', target='y').bindings"
+        )
+        fit = "tree = DecisionTreeClassifier().fit(data['X_train'], data['y_train'])"
+        kernel.run(f"%%train watched --data rows\n{fit}")
+        messages = kernel.run("%monitor watched --data table --watch --every 0.1s", after=3.0)
+        seen = displays(messages)
+        assert seen, messages
+        assert seen[0][0] == "display_data"
+        assert len(seen) >= 3
+        assert {kind for kind, *_ in seen[1:]} == {"update_display_data"}
+        assert len({identifier for _, identifier, *_ in seen}) == 1
+        assert all("watched" in html for _, _, html, _ in seen)
+        printed = [m["content"]["text"] for m in messages if m["msg_type"] == "stream"]
+        assert "".join(printed).strip() == "Stopped; this is what was seen last."
+        assert not any(m["msg_type"] == "error" for m in messages)
+
     def test_captured_outputs_are_not_the_card(self, kernel: Kernel) -> None:
         code = "%%train credit\n%%capture out" + REPORTS.format(steps=13, last="")
         seen = displays(kernel.run(code))

@@ -199,6 +199,9 @@ def example(name: str, hint: Any) -> Any:
         ),
         "Deployment, ...": (filled(records.Deployment),) if "Deployment, ..." in text else (),
         "Column": (records.Column(name=HOSTILE, type=HOSTILE),),
+        "NotebookParameter": (
+            records.NotebookParameter(name=HOSTILE, type=HOSTILE, default=HOSTILE, help=HOSTILE),
+        ),
         "Check": (records.Check(name=HOSTILE, passed=False, found=HOSTILE),),
         "Verdict": filled(records.Verdict) if "verdicts.Verdict" in text else None,
         "Verification": filled(records.Verification) if "notebooks.Verif" in text else None,

@@ -41,7 +41,7 @@ def write(plan: running.Plan, done: running.Outcome, folder: Path) -> dict[str, 
     around = record.surroundings(source, plan.kernel)
     body = record.build(plan, done, around, event="e", verb="execute", arguments={"a": 1})
     masker = record.masker_for(plan)
-    plain = record.masked(done.notebook, masker, plan)
+    plain = record.masked(done.notebook, masker)
     sealed, digest = record.sealed(plain, body, masker, keys.signer(folder / "keys"), "x.ipynb")
     file = folder / "x.ipynb"
     files.write(file, files.dumps(sealed))
@@ -71,13 +71,14 @@ def test_default_and_given_secrets_are_masked(plan: running.Plan, tmp_path: Path
     assert f"{secrets.MASK} and {secrets.MASK}" in written
 
 
-def test_the_running_notebook_is_left_alone(plan: running.Plan) -> None:
-    """The kernel still needs the real parameters when the notebook is saved on the way."""
+def test_the_running_notebook_holds_no_given_secret_and_is_left_alone(plan: running.Plan) -> None:
+    """The kernel asks for it by name; what is saved shows a mask in code that can be read."""
     done = outcome(plan)
     before = files.text_of(done.notebook)
-    record.masked(done.notebook, record.masker_for(plan), plan)
+    saved = record.masked(done.notebook, record.masker_for(plan))
     assert files.text_of(done.notebook) == before
-    assert "given-token-1" in before
+    assert "given-token-1" not in before
+    assert saved["cells"][1]["source"] == '# Parameters\nbroker_token = "•••"\n'
 
 
 def test_not_a_number_in_an_output(plan: running.Plan, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class Devices:
             f"ListenAddress 127.0.0.1\nPort {self.port}\nHostKey {folder}/host\n"
             f"AuthorizedKeysFile {folder}/authorized_keys\nPidFile none\nStrictModes no\n"
             "PasswordAuthentication no\nPermitRootLogin prohibit-password\nUsePAM no\n"
-            "MaxStartups 100\n"
+            "MaxStartups 100\nSubsystem sftp internal-sftp\n"
         )
         (folder / "ssh_config").write_text(
             f"Host pi-*\n  HostName 127.0.0.1\n  Port {self.port}\nHost *\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -160,7 +161,11 @@ def test_monitor(credit: pd.DataFrame, project: Path) -> None:
     from mlops_magics.verbs.training import train
     from mlops_magics.verbs.validating import validate
 
-    bound = prepare(credit, name="credit", target="Status", positive="bad").bindings
+    rng = np.random.default_rng(0)
+    more = {f"further {i:02d}": rng.normal(i, 1, len(credit)) for i in range(87)}
+    wide = pd.concat([credit, pd.DataFrame(more)], axis=1)
+    assert len(wide.columns) - 1 == 100
+    bound = prepare(wide, name="credit", target="Status", positive="bad").bindings
     with warnings.catch_warnings(), train("credit"):
         warnings.simplefilter("ignore")
         learner = LogisticRegression(max_iter=50)
@@ -168,22 +173,44 @@ def test_monitor(credit: pd.DataFrame, project: Path) -> None:
     assert model is not None
     validate("credit", goals="roc_auc >= 0.7")
     later = project / "later.csv"
-    bound["X_test"].assign(Income=bound["X_test"]["Income"] * 3).to_csv(later, index=False)
+    some = bound["y_test"].where(rng.random(len(bound["y_test"])) < 0.5)
+    when = pd.Timestamp("2026-06-01") + pd.to_timedelta(np.arange(len(some)) * 11, unit="min")
+    moved = {"Income": bound["X_test"]["Income"] * 3, "Status": some, "asked": when.astype(str)}
+    bound["X_test"].assign(**moved).to_csv(later, index=False)
     done = execute(
         "monitor",
         params={
             "name": "credit",
             "data": str(later),
             "thresholds": "drift(Income) <= 0.2\nmissing(Income) <= 50%",
+            "window": "1d",
+            "time": "asked",
+            "by": "Home",
+            "multivariate": True,
         },
         html=True,
     )
-    assert done.status == "finished", done.failed_cell
+    # The report is whole, and what it found is the command's exit code.
+    assert (done.status, done.exit_code) == ("failed", 3)
+    assert done.failed_cell is not None
+    assert done.failed_cell["error"] == "Refused"
+    assert done.cells["never ran"] == 0
     [step] = done.steps
-    assert (step["verb"], step["passed"]) == ("monitor", False)
+    assert (step["verb"], step["status"], step["passed"]) == ("monitor", "finished", False)
     assert "Income" in step["drifted"]
     assert done.html is not None
-    assert "Monitoring failed" in Path(done.html).read_text()
+    page = Path(done.html).read_text()
+    heads = ("Monitoring failed", "over threshold", "Estimated, not measured", "(CBPE)")
+    heads += ("most drifted of 101 features", "The other 89")
+    heads += ("Distributions", "All columns together", "Over time", "Drift over time")
+    heads += ("Estimated performance over time", "By segment", "Missing values", "Predictions")
+    heads += ("The service", "Measured on", "Estimated, with 95 % intervals")
+    places = [page.find(head) for head in heads]
+    assert -1 not in places, dict(zip(heads, places, strict=True))
+    assert places == sorted(places)
+    assert "<script" not in page
+    for file in (done.output, done.html):
+        assert Path(file).stat().st_size < 2e6 / 4, file  # with room for what else may come
     unmoved = retrain("credit", if_="drift(Age) > 0.2")
     assert not unmoved.fired
 

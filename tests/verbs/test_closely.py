@@ -63,7 +63,7 @@ def test_given_rows_are_cut_by_a_column_of_times(unseen: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("window", ["soon", "0d", "-1d", "1 month"])
 def test_a_window_that_is_none_is_refused(window: str) -> None:
-    with pytest.raises(WrongUsage, match=r"no length of time\. For example 1d"):
+    with pytest.raises(WrongUsage, match=r"is no span of time\. For example 1d"):
         mlops.monitor("credit", window=window)
     with pytest.raises(WrongUsage, match="Add --window 1d"):
         mlops.monitor("credit", time="asked")

@@ -219,26 +219,33 @@ def test_secrets_are_written_nowhere(
 
 @pytest.mark.parametrize("when", ["start", "end"])
 def test_disk_full(when: str, put: Put, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the end the last notebook saved on the way stays; at the start no cell runs."""
+    """At the start no cell runs; at the end the notebook is kept where there is room."""
     name = put("open('ran', 'w').close()")
     real, calls = os.fsync, []
 
     def full(descriptor: int) -> None:
         # Each save syncs its file and then its folder; the first save is at the start.
-        if "out.ipynb" in os.readlink(f"/proc/self/fd/{descriptor}"):
+        if ".out.ipynb" in os.readlink(f"/proc/self/fd/{descriptor}"):
             calls.append(descriptor)
             if when == "start" or len(calls) > 1:
                 raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(MlopsError, match="No space left on device"):
-        execute(name, output="out.ipynb")
-    assert (project / "ran").exists() == (when == "end")
-    left = [file.name for file in project.iterdir() if "out.ipynb" in file.name]
-    assert left == ([] if when == "start" else ["out.ipynb"])
-    if when == "end":
-        assert json.loads((project / "out.ipynb").read_text())["nbformat"] == 4
+    if when == "start":
+        with pytest.raises(MlopsError, match="No space left on device"):
+            execute(name, output="there/out.ipynb")
+        assert not (project / "ran").exists()
+        assert list((project / "there").iterdir()) == []
+        return
+    done = execute(name, output="there/out.ipynb")
+    assert (done.status, done.exit_code) == ("finished", 1)
+    assert done.unwritten == str(project / "there" / "out.ipynb")
+    assert Path(done.output).parent == project / "executed"
+    assert "No space left on device. The executed notebook is kept in" in done.warnings[0]
+    assert verify(done.output).intact
+    # The one that was saved on the way is still whole.
+    assert json.loads((project / "there" / "out.ipynb").read_text())["nbformat"] == 4
 
 
 def test_output_into_a_folder_and_without_suffix(put: Put, project: Path) -> None:

@@ -151,6 +151,10 @@ def test_refused_before_a_kernel_starts(project: Path, monkeypatch: pytest.Monke
         execute(name, grid=["depth=1,deep"])
     with pytest.raises(WrongUsage, match="one notebook, and 2 are to be run"):
         execute(name, grid=["depth=1,2"], output="one.ipynb")
+    with pytest.raises(WrongUsage, match="One notebook can be resumed at a time"):
+        execute(name, grid=["depth=1,2"], resume=True)
+    with pytest.raises(WrongUsage, match="help is for one notebook, and 2 are named"):
+        execute(name, name, help_notebook=True)
     with pytest.raises(WrongUsage, match="--jobs must be at least 1"):
         execute(name, grid=["depth=1,2"], jobs=0)
     with pytest.raises(UnknownName, match=r"no engine 'dsak'. Did you mean 'dask'"):

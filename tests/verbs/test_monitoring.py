@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ import mlops_magics as mlops
 from mlops_magics import store, targets
 from mlops_magics.errors import BadData, BadGoal, UnknownName, WrongUsage
 from mlops_magics.records import Dataset, Deployment, Monitoring
+from mlops_magics.serving import captured_parts
 from mlops_magics.serving.capture import Capture, Captured
 from mlops_magics.serving.capture_rules import Rules
 from mlops_magics.verbs import labelling, large, observing
@@ -131,7 +134,10 @@ def test_traffic_like_the_training_data_is_well(unseen: pd.DataFrame, send: Send
     assert record.model == "credit/1"
     assert record.reference_rows == 3118
     requests = len(unseen) + 1
-    assert record.service == {
+    over_time = record.service["over_time"]
+    assert sum(b["requests"] for b in over_time) == requests
+    assert sum(b["refused"] for b in over_time) == 1
+    assert {k: v for k, v in record.service.items() if k != "over_time"} == {
         "requests": requests,
         "rows": len(unseen),
         "errors": 1,
@@ -139,9 +145,12 @@ def test_traffic_like_the_training_data_is_well(unseen: pd.DataFrame, send: Send
         "error_rate": pytest.approx(1 / requests),
         "latency_ms": {"p50": 5.0, "p95": 5.0, "p99": 5.0},
         "messages": {"The column 'Age' is missing.": 1},
+        "refused": {"400 The column 'Age' is missing.": 1},
     }
     assert record.quality == ()
-    assert record.performance == {}
+    # Nothing is measured without labels; what is estimated of captured rows says so.
+    assert set(record.performance) == {"estimated"}
+    assert record.performance["estimated"]["rows"] == len(unseen)
     assert all(f["histogram"]["current"] for f in record.features)
 
 
@@ -152,6 +161,8 @@ def test_a_shift_is_found_and_the_run_tells(unseen: pd.DataFrame, send: Send) ->
     assert not record.passed
     assert record.exit_code == 3
     assert drifted(record) == {"Price"}
+    # The answers are those to other inputs than were captured, so to ask again tells nothing.
+    assert "another version answered then" in record.performance["estimated"]["reason"]
     run = store.runs.get(record.run_id)
     assert run.data.tags["mlops.verb"] == "monitor"
     assert run.data.tags["mlops.deployment"] == "credit"
@@ -407,6 +418,52 @@ def test_a_capture_that_is_none_is_refused(data: Dataset, send: Send) -> None:
     place.with_suffix(".db").write_bytes(b"no database at all, but long enough")
     with pytest.raises(BadData, match="can't be read as a capture"):
         mlops.monitor("credit")
+
+
+def test_a_capture_is_read_while_it_is_written(unseen: pd.DataFrame, send: Send) -> None:
+    send(unseen[COLUMNS].head(40), answers(unseen.head(40)))
+    place = Path(targets.state.find("credit").capture)
+    server = Capture(place, "credit/1")  # it holds the journal's lock
+    server.start()
+    try:
+        assert mlops.monitor("credit").rows == 40
+    finally:
+        server.close()
+    journal = next(place.glob("*.journal"))
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + whole[-300:-80])  # half of what comes next
+    assert mlops.monitor("credit").rows == 40
+
+
+def test_a_capture_that_is_damaged_says_what_it_costs(unseen: pd.DataFrame, send: Send) -> None:
+    for at in (0, 40):
+        part = unseen[COLUMNS].iloc[at : at + 40]
+        send(part, answers(unseen.iloc[at : at + 40]))
+    (journal,) = Path(targets.state.find("credit").capture).glob("*.journal")
+    content = bytearray(journal.read_bytes())
+    content[-20] ^= 255
+    journal.write_bytes(content)
+    record = mlops.monitor("credit")
+    assert record.rows == 40
+    (warning,) = [w for w in record.warnings if "damaged" in w]
+    assert journal.name in warning
+    assert "bytes can't be read" in warning
+    # Cut off in its middle: a server was killed while it wrote, and all before that counts.
+    journal.write_bytes(content[: len(content) * 3 // 4])
+    assert mlops.monitor("credit").rows == 40
+
+
+def test_a_capture_that_is_locked_is_one_sentence(
+    data: Dataset, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(None, status=200)
+    file = Path(targets.state.find("credit").capture).with_suffix(".db")
+    monkeypatch.setattr(captured_parts, "PATIENCE", 0.05)
+    with closing(sqlite3.connect(file, isolation_level=None)) as database:
+        database.execute("CREATE TABLE requests (time)")
+        database.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(BadData, match="can't be read as a capture: database is locked"):
+            mlops.monitor("credit")
 
 
 def test_given_rows_need_no_deployment(unseen: pd.DataFrame, project: Path) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlops_magics import records
 from mlops_magics.records import Record
 
 if TYPE_CHECKING:
     from mlops_magics.doors.views.verdict_parts import Part
-    from mlops_magics.records import Verdict
+    from mlops_magics.records import Monitoring, Verdict
 
 
 def text(record: Record) -> str:
@@ -37,21 +38,25 @@ def markdown(record: Record) -> str:
     return as_markdown.render(registry.card(record))
 
 
-def part(record: Verdict, name: str) -> Part:
-    """One part of a verdict, for a report that says something between them.
+def part(record: Verdict | Monitoring, name: str) -> Part:
+    """One part of a verdict or of a monitoring record, for a report that speaks between them.
 
     Parameters
     ----------
     name : str
-        ``answer``, ``goals``, ``data``, ``models``, ``groups`` or ``curves``.
+        Of a verdict ``answer``, ``goals``, ``data``, ``models``, ``groups`` or ``curves``; of a
+        monitoring record ``answer``, ``drift``, ``features``, ``distributions``, ``multivariate``,
+        ``windows``, ``segments``, ``missing``, ``predictions``, ``service`` or ``performance``.
 
     Raises
     ------
     UnknownName
         If there is no such part.
     """
-    from mlops_magics.doors.views import verdict_parts
+    from mlops_magics.doors.views import monitoring_parts, verdict_parts
 
+    if isinstance(record, records.Monitoring):
+        return monitoring_parts.part(record, name)
     return verdict_parts.part(record, name)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mlops_magics.doors.views.card import Card, Status, Table, seconds
 from mlops_magics.doors.views.cards import TONES
-from mlops_magics.doors.views.reports import where
+from mlops_magics.doors.views.executions import where
 from mlops_magics.records import Execution, Executions
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mlops_magics.doors.views import reports
 from mlops_magics.doors.views.card import Card, Diff, Status, Table, short, show, size
+from mlops_magics.doors.views.feature_drift import bars, level
 from mlops_magics.records import Changes
 
 #: How many lines of a diff, and rows of a table, are shown; the record has all.
@@ -194,7 +194,7 @@ def _distributions(record: Changes) -> Table:
     found = record.data.get("distributions") or ()
     moved = [f for f in found if f.get("level") != "none"] or list(found)
     rows = [
-        (reports.level(f), f["name"], reports.bars(f), f.get("psi"), f.get("reason", ""))
+        (level(f), f["name"], bars(f), f.get("psi"), f.get("reason", ""))
         for f in sorted(moved, key=lambda f: -(f.get("psi") or 0))
     ]
     source = record.data.get("compared", "")

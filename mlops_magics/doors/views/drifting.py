@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from mlops_magics.doors.views import estimates
 from mlops_magics.doors.views.card import (
     Axis,
     Chart,
     Fold,
     Panel,
+    Ranges,
     Series,
+    Span,
+    Spans,
     Status,
     Table,
     percent,
@@ -38,7 +42,13 @@ def tables(record: Monitoring) -> list[Table]:
         (d["feature"], d["lost"], percent(float(d["share"])))
         for d in record.multivariate.get("drivers") or ()
     ]
-    segments = [
+    heads = ("feature", "AUC lost without it", "share")
+    return [Table(heads, drivers, "What tells the rows apart"), segments(record)]
+
+
+def segments(record: Monitoring) -> Table:
+    """Each segment beside the same of training."""
+    rows = [
         (
             _judged(s),
             s["segment"],
@@ -49,15 +59,32 @@ def tables(record: Monitoring) -> list[Table]:
         )
         for s in record.segments
     ]
-    return [
-        Table(("feature", "AUC lost without it", "share"), drivers, "What tells the rows apart"),
-        Table(
-            ("", "segment", "rows", "share now", "in training", "PSI − chance, greatest"),
-            segments,
-            "Segments",
-            [_why(s) for s in record.segments],
-        ),
+    return Table(
+        ("", "segment", "rows", "share now", "in training", "PSI − chance, greatest"),
+        rows,
+        "Segments",
+        [_why(s) for s in record.segments],
+    )
+
+
+def together(record: Monitoring) -> list[Panel]:
+    """How well the rows are told from training's, and the columns that do it, as figures."""
+    auc = record.multivariate.get("auc")
+    if auc is None:
+        return []
+    status = Status("drift", "bad") if record.multivariate["drifted"] else Status("stable", "good")
+    low, high = record.multivariate["interval"]
+    whole = [("all columns together", float(auc), (float(low), float(high)), status)]
+    lost = [
+        Span(d["feature"], 0.0, float(d["lost"]), f"{d['lost']:.3f} ({percent(float(d['share']))})")
+        for d in record.multivariate.get("drivers") or ()
     ]
+    axis = Axis("AUC of the classifier; 0.5 is no difference, 1 is all of it", 0.4, 1.0)
+    panels = [Panel("", [Ranges("", axis, whole)])]
+    if lost:
+        bars = Spans("", Axis("AUC lost without the column (its share)", low=0.0), lost)
+        panels.append(Panel("What tells the rows apart", [bars]))
+    return panels
 
 
 def below(record: Monitoring) -> list[Panel | Fold]:
@@ -65,19 +92,23 @@ def below(record: Monitoring) -> list[Panel | Fold]:
     if not record.windows:
         return []
     names = _labels(record.windows)
+    guessed = estimates.names_over_time(record.windows)
     told = [
         (
             _judged(w),
             _moment(w["begin"], record.windows),
             w["rows"],
             _greatest(w["drift"]),
+            *estimates.of_window(w, guessed),
             w["reason"] or ", ".join(w["drifted"][:6]),
         )
         for w in record.windows
     ]
-    columns = ("", "from (UTC)", "rows", "PSI − chance, greatest", "drifted")
+    extra = (f"estimated {name.replace('_', ' ')}" for name in guessed)
+    columns = ("", "from (UTC)", "rows", "PSI − chance, greatest", *extra, "drifted")
     return [
         Panel("Drift over time", _charts(record, names)),
+        *estimates.over_time(record, names),
         Fold("Windows", [Table(columns, told)]),
     ]
 

@@ -1,25 +1,27 @@
-"""Views of what came of judgements: monitoring, executions, retraining, verification."""
+"""Views of what came of judgements: monitoring, retraining, verification."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from mlops_magics.doors.views import drifting, promotions, verdicts
+from mlops_magics.doors.views import (
+    drifting,
+    estimates,
+    feature_drift,
+    promotions,
+    service_figures,
+    verdicts,
+)
 from mlops_magics.doors.views.card import (
-    Bars,
     Card,
     Status,
     Table,
     moment,
-    seconds,
     short,
     show,
 )
-from mlops_magics.doors.views.cards import TONES
 from mlops_magics.records import (
-    Execution,
     Monitoring,
     Retraining,
     Verification,
@@ -34,39 +36,25 @@ def monitoring(record: Monitoring) -> Card:
         if drifted
         else f"no drift in {len(record.features)} features"
     )
-    features = Table(
-        ("", "feature", "PSI", "KS", "distribution: training (line), now (bars)", "why"),
-        [
-            (
-                level(f),
-                f["name"],
-                f.get("psi"),
-                f.get("ks"),
-                bars(f),
-                f.get("reason", ""),
-            )
-            for f in sorted(record.features, key=lambda f: -(f.get("psi") or 0))
-        ],
-        "Features",
-    )
-    service = Table(
-        ("service", "value"), [(k.replace("_", " "), v) for k, v in _flat(record.service)]
-    )
+    measured = {k: v for k, v in record.performance.items() if k != "estimated"}
     performance = Table(
-        ("performance", "value"), [(k.replace("_", " "), v) for k, v in _flat(record.performance)]
+        ("performance", "value"), [(k.replace("_", " "), v) for k, v in _flat(measured)]
     )
     facts = {
         "rows": f"{show(record.rows)} now, {show(record.reference_rows)} in training",
         **({"model": record.model} if record.model else {}),
         **({"from": moment(record.since)} if record.since else {}),
         **({"until": moment(record.until)} if record.until else {}),
+        **({"broken since": moment(record.broken_since)} if record.broken_since else {}),
     }
     tables = (
-        verdicts.goals(record.goals, "Thresholds"),
-        features,
+        thresholds(record),
+        feature_drift.detailed(record.features),
         *drifting.tables(record),
-        service,
+        *service_figures.tables(record.service),
         performance,
+        *estimates.tables(record.performance),
+        alerts(record),
     )
     status = Status("well", "good") if record.passed else Status("over threshold", "bad")
     return Card(
@@ -76,37 +64,27 @@ def monitoring(record: Monitoring) -> Card:
         lead,
         facts,
         tables,
-        [*record.quality, *record.warnings],
+        [*record.quality, *record.warnings, *estimates.warnings(record.performance)],
         f"run {record.run_id}" if record.run_id else "",
-        below=drifting.below(record),
-        words=drifting.words(record),
+        below=[*drifting.below(record), *feature_drift.others(record.features)],
+        words=[*drifting.words(record), *estimates.words(record.performance)],
     )
 
 
-def level(feature: Mapping[str, Any]) -> Status:
-    """How far a feature has moved, in the words of the drift report."""
-    if feature.get("drifted"):
-        return Status("drift", "bad")
-    level = str(feature.get("level", "none"))
-    return Status("stable", "good") if level == "none" else Status(level, "warn")
+def thresholds(record: Monitoring) -> Table:
+    """What was to hold, and whether it did."""
+    return verdicts.goals(record.goals, "Thresholds")
 
 
-def bars(feature: Mapping[str, Any]) -> Any:
-    """How the values of a feature lie, before and now."""
-    histogram = feature.get("histogram") or {}
-    was, now = histogram.get("reference") or [], histogram.get("current") or []
-    if not was or not now:
-        return "–"
-    labels = histogram.get("labels")
-    if not labels:
-        edges = [float(e) for e in histogram.get("edges", [])]
-        labels = [f"{show(a)} to {show(b)}" for a, b in itertools.pairwise(edges)]
-    return Bars([str(v) for v in labels], _shares(was), _shares(now))
-
-
-def _shares(counts: Any) -> list[float]:
-    total = float(sum(counts)) or 1.0
-    return [float(c) / total for c in counts]
+def alerts(record: Monitoring) -> Table:
+    """What was sent to whom."""
+    rows = []
+    for sent in record.alerts:
+        status = str(sent.get("status", ""))
+        how = Status(status, "good" if status == "sent" else "bad")
+        told = (sent.get("event"), sent.get("sink"), sent.get("detail"))
+        rows.append((how, *told, moment(str(sent.get("at", "")))))
+    return Table(("alert", "of", "to", "how it went", "at"), rows)
 
 
 def _flat(mapping: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -117,51 +95,6 @@ def _flat(mapping: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]
         else:
             rows.append((f"{prefix}{key}", value))
     return rows
-
-
-def execution(record: Execution) -> Card:
-    """How a headless run ended, with the cell at which it stopped."""
-    facts: dict[str, Any] = {
-        "output": record.output,
-        **({"html": record.html} if record.html else {}),
-        **({"parameters": dict(record.params)} if record.params else {}),
-        "cells": dict(record.cells),
-        "took": seconds(record.duration),
-        **({"sealed content": short(record.digest)} if record.digest else {}),
-    }
-    notes = list(record.warnings)
-    if record.failed_cell:
-        notes.insert(0, f"Stopped at {where(record.failed_cell)}")
-    steps = Table(
-        ("step", "status", "version", "run"),
-        [
-            (
-                s.get("verb", ""),
-                Status(str(s.get("status", "")), TONES.get(str(s.get("status")), "plain")),
-                s.get("model") or s.get("experiment", ""),
-                s.get("run_id", ""),
-            )
-            for s in record.steps
-        ],
-        "Steps inside",
-    )
-    return Card(
-        "Execution",
-        record.notebook,
-        Status(record.status, TONES.get(record.status, "plain")),
-        "",
-        facts,
-        (steps,),
-        notes,
-        f"run {record.run_id}" if record.run_id else "",
-    )
-
-
-def where(cell: Mapping[str, Any]) -> str:
-    """The cell at which a notebook stopped, and why."""
-    name = cell.get("name") or cell.get("error") or "stopped"
-    number = cell.get("number", cell.get("index", "?"))
-    return f"cell {number}: {name}: {cell.get('message', '')}"
 
 
 def retraining(record: Retraining) -> Card:

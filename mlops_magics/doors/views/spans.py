@@ -38,7 +38,8 @@ def spans(figure: Spans) -> str:
     said = []
     for i, row in enumerate(figure.rows):
         said.append(_words(row))
-        parts.append(_row(row, top + _ROW * (i + 0.5), x, figure.signed, said[-1]))
+        marks = [x(value) for value, _ in figure.marks]
+        parts.append(_row(row, top + _ROW * (i + 0.5), x, marks, figure.signed, said[-1]))
     parts.append(
         f'<text class="label" x="{(_LEFT + x(over.high)) / 2:.0f}" y="{low + 29}" '
         f'text-anchor="middle">{escape(figure.axis.label)}</text>'
@@ -64,7 +65,7 @@ def _marks(figure: Spans, places: list[float], top: float, low: float) -> list[s
     return parts
 
 
-def _row(row: Span, y: float, x: object, signed: bool, said: str) -> str:
+def _row(row: Span, y: float, x: object, marks: list[float], signed: bool, said: str) -> str:
     assert callable(x)
     left, right = sorted((x(row.start), x(row.end)))
     kind = "up" if signed and row.end > row.start else "bar"
@@ -80,9 +81,13 @@ def _row(row: Span, y: float, x: object, signed: bool, said: str) -> str:
             f'<path class="reach" d="M{a:.1f} {y}H{b:.1f}M{a:.1f} {y - 3}v6M{b:.1f} {y - 3}v6"/>'
         )
         end = max(end, b)
+    end += 6
+    for at in sorted(marks):  # a note stands beside the lines, not under one
+        if end - 4 < at < end + len(row.note) * _LETTER:
+            end = at + 5
     return (
         f'<g><title>{escape(said)}</title><text x="{_LEFT - 10}" y="{y + 4}" text-anchor="end">'
-        f'{escape(cut)}</text>{drawn}<text x="{end + 6:.1f}" y="{y + 4}">{escape(row.note)}</text>'
+        f'{escape(cut)}</text>{drawn}<text x="{end:.1f}" y="{y + 4}">{escape(row.note)}</text>'
         "</g>"
     )
 
