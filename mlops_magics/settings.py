@@ -59,6 +59,11 @@ class Settings:
         Input columns whose values are never written; in the environment with commas between.
     capture_keep_mb, capture_keep_days : float
         Beyond this size, or this age, the oldest captured requests are removed; 0 is no limit.
+    warm_kernels : bool
+        Whether kernels of notebooks run by ``execute`` are forked, where that is possible, from a
+        process that has imported already what they import.
+    warm_modules : tuple of str
+        What that process imports beside what the notebooks name themselves.
     watts_per_core : float
         Power of one processor core in full use, W, for the estimate of energy where the hardware
         does not count it.
@@ -95,6 +100,8 @@ class Settings:
     capture_mask: tuple[str, ...] = ()
     capture_keep_mb: float = 10_000
     capture_keep_days: float = 0
+    warm_kernels: bool = True
+    warm_modules: tuple[str, ...] = ()
     watts_per_core: float = 12.0
     grid_g_per_kwh: float = 0.0
     cost_per_hour: float = 0.0
@@ -159,6 +166,8 @@ def load(start: Path | None = None, **arguments: Any) -> Settings:
             capture_mask=_words("capture_mask", given),
             capture_keep_mb=_not_negative("capture_keep_mb", given),
             capture_keep_days=_not_negative("capture_keep_days", given),
+            warm_kernels=_boolean("warm_kernels", given.get("warm_kernels", Settings.warm_kernels)),
+            warm_modules=_words("warm_modules", given),
             watts_per_core=_not_negative("watts_per_core", given),
             grid_g_per_kwh=_not_negative("grid_g_per_kwh", given),
             cost_per_hour=_not_negative("cost_per_hour", given),

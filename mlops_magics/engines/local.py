@@ -101,10 +101,10 @@ class LocalEngine(Engine):
         if self._pool is None:
             from joblib.externals.loky import ProcessPoolExecutor
 
-            each = str(max((os.cpu_count() or 1) // self.workers, 1))
-            environment = {name: os.environ.get(name, each) for name in _THREADS}
             self._pool = ProcessPoolExecutor(
-                self.workers, initializer=_leave_interrupts_to_the_parent, env=environment
+                self.workers,
+                initializer=_leave_interrupts_to_the_parent,
+                env=shares(self.workers),
             )
         pool: Executor = self._pool
         return pool
@@ -115,6 +115,15 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def shares(jobs: int) -> dict[str, str]:
+    """Variables by which so many processes at a time divide the cores between their threads.
+
+    Two that each take all cores take more than twice as long. What is set already stays.
+    """
+    each = str(max(_cores() // jobs, 1))
+    return {name: os.environ.get(name, each) for name in _THREADS}
 
 
 def _leave_interrupts_to_the_parent() -> None:

@@ -8,13 +8,16 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 
 from mlops_magics.notebooks.kernels import Kernel
+from mlops_magics.notebooks.meeting import Manager
+
+if TYPE_CHECKING:
+    from mlops_magics.notebooks.warm.parents import Parent
 
 #: The longest folder in which a Unix socket still has a valid name (its limit is 108 bytes).
 LONGEST = 90
@@ -24,7 +27,8 @@ silent.addHandler(logging.NullHandler())
 silent.propagate = False  # what the libraries have to say, the outcome says in our words
 
 
-def _only(folder: str) -> KernelSpecManager:
+def only(folder: str) -> KernelSpecManager:
+    """What finds the kernel specifications of one folder."""
     return KernelSpecManager(kernel_dirs=[folder], ensure_native_kernel=False)
 
 
@@ -37,17 +41,30 @@ class Boot:
         Variables for the kernel beside this process's, which stay as they are.
     folder : str or None
         Its working directory.
+    parent : Parent, optional
+        The open parent that it is forked from, if it can be.
 
     Attributes
     ----------
     trouble : Exception or None
         Why it could not be started.
+    forked : bool
+        Whether it came of the parent.
     """
 
-    def __init__(self, kernel: Kernel, environment: Mapping[str, str], folder: str | None) -> None:
-        own = {"kernel_spec_manager": _only(kernel.folder)} if kernel.folder else {}
-        self.manager: Any = AsyncKernelManager(kernel_name=kernel.name, log=silent, **own)
+    def __init__(
+        self,
+        kernel: Kernel,
+        environment: Mapping[str, str],
+        folder: str | None,
+        parent: Parent | None = None,
+    ) -> None:
+        own = {"kernel_spec_manager": only(kernel.folder)} if kernel.folder else {}
+        self.manager: Any = Manager(kernel_name=kernel.name, log=silent, **own)
+        if parent is not None:
+            parent.take(self.manager)
         self.trouble: Exception | None = None
+        self.forked = False
         self._environment, self._folder = environment, folder
         self._sockets = tempfile.TemporaryDirectory(prefix="mlops-kernel-")
 
@@ -68,6 +85,7 @@ class Boot:
             run_sync(start)()
         except (OSError, RuntimeError) as error:
             self.trouble = error
+        self.forked = getattr(self.manager.provisioner, "forked", False)
         return self
 
     def __exit__(

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,21 +53,25 @@ class Surroundings:
 
 def surroundings(source: Path, kernel: kernels.Kernel) -> Surroundings:
     """Gather who, which code and which environment."""
-    return Surroundings(
-        source_of(source),
-        environment.who(),
-        _git(source),
-        environment.describe(),
-        kernels.packages(kernel),
-    )
+    return surroundings_of({source: kernel})[source]
 
 
-def _git(source: Path) -> dict[str, Any]:
+def surroundings_of(sources: Mapping[Path, kernels.Kernel]) -> dict[Path, Surroundings]:
+    """The same for several notebooks; what they have in common is gathered once."""
+    who, machine = environment.who(), environment.describe()
+    packages, git = cache(kernels.packages), cache(code.git)
+    return {
+        source: Surroundings(source_of(source), who, _git(source, git), machine, packages(kernel))
+        for source, kernel in sources.items()
+    }
+
+
+def _git(source: Path, git: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
     """The project's repository: around the working directory, else around the notebook."""
-    found = code.git(Path.cwd())
+    found = git(Path.cwd())
     if found or source in files.templates().values():
         return found  # a shipped notebook lies in our repository, not in the user's
-    return code.git(source.parent)
+    return git(source.parent)
 
 
 def build(
@@ -117,7 +122,11 @@ def build(
         "notebook": around.source,
         "parameters": _effective(plan),
         "parameters_given": sorted(plan.params),
-        "kernel": {"name": plan.kernel.name, "language": plan.kernel.language},
+        "kernel": {
+            "name": plan.kernel.name,
+            "language": plan.kernel.language,
+            "forked": outcome.forked,
+        },
         "environment": around.environment,
         "packages": around.packages,
         "git": {k: v for k, v in around.git.items() if k != "diff"},

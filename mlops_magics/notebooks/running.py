@@ -19,6 +19,7 @@ from mlops_magics.records import now
 
 if TYPE_CHECKING:
     from mlops_magics.notebooks.keeping import Keeper
+    from mlops_magics.notebooks.warm.parents import Parent
 
 Save = Callable[[nbformat.NotebookNode], None]
 
@@ -78,6 +79,8 @@ class Outcome:
         What became of each cell: ``finished``, ``never ran``, or the status it ended the run with.
     duration : float
         Seconds.
+    forked : bool
+        Whether the kernel came of a process that had imported ahead.
     """
 
     notebook: nbformat.NotebookNode
@@ -89,6 +92,7 @@ class Outcome:
     started: str = ""
     ended: str = ""
     duration: float = 0.0
+    forked: bool = False
 
     def masked(self, masker: secrets.Masker) -> Outcome:
         """The same without the secrets that `masker` knows."""
@@ -107,6 +111,7 @@ def run(
     meanwhile: Callable[[], None] | None = None,
     stopper: Stopper | None = None,
     keeper: Keeper | None = None,
+    parent: Parent | None = None,
 ) -> Outcome:
     """Run the notebook in a fresh kernel; whatever happens in it comes back as an outcome.
 
@@ -121,6 +126,8 @@ def run(
         Through which another thread may stop the run; signals do by themselves.
     keeper : Keeper, optional
         Keeps the state after cells that ran well, and goes on from an earlier run's.
+    parent : Parent, optional
+        What the kernel is forked from, of several notebooks that run in turn.
 
     Raises
     ------
@@ -131,7 +138,7 @@ def run(
     started, begun = now(), time.monotonic()
     with (
         stopper.on_signals(),
-        Boot(plan.kernel, plan.environment, plan.folder) as boot,
+        Boot(plan.kernel, plan.environment, plan.folder, parent) as boot,
     ):
         # Half of the start-up is the kernel's, the other half this import: side by side.
         from mlops_magics.notebooks.client import Client
@@ -169,6 +176,7 @@ def run(
         started=started,
         ended=now(),
         duration=round(time.monotonic() - begun, 3),
+        forked=boot.forked,
         **settled,
     )
 

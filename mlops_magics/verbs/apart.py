@@ -127,11 +127,9 @@ class Finishing:
     """What is left to be done here with what workers send back."""
 
     def __init__(self, todo: Sequence[Job], beside: Beside) -> None:
-        from mlops_magics.notebooks import record
-
         self._beside = beside
         # As they are now: by the time that the last one is done, there may be a commit more.
-        self._around = {job.source: record.surroundings(job.source, job.kernel) for job in todo}
+        self._around = performing.surroundings(todo)
 
     def finish(self, job: Job, done: Performed) -> Execution:
         """Seal, write and note it."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from mlops_magics import engines, settings
 from mlops_magics.errors import WrongUsage
 from mlops_magics.records import Execution, Executions, NotebookHelp
-from mlops_magics.verbs import describing, destinations, fanning, grids, performing
+from mlops_magics.verbs import describing, destinations, fanning, grids, here, performing
 from mlops_magics.verbs import junit as junits
 from mlops_magics.verbs.declaration import Reference, verb
 from mlops_magics.verbs.finishing import Beside
@@ -42,7 +42,9 @@ def execute(
     metadata, signed. ``mlops verify`` proves it untouched.
 
     Several notebooks, and every combination of a grid, run at the same time, each in a kernel of
-    its own; one that fails does not stop the others.
+    its own; one that fails does not stop the others. On this machine they divide its cores between
+    their threads, and where it can be done their kernels are forked from a process that imports
+    once for all what they import; ``warm_kernels = false`` in ``mlops.toml`` starts each by itself.
 
     Parameters
     ----------
@@ -142,7 +144,8 @@ def execute(
     if several:
         return fanning.run(todo, engines.find(on, jobs, light=True), output, beside)
     job = destinations.of_one(todo[0], output, settings.load().notebooks)
-    done = performing.run(job, beside, resume=resume)
+    with here.ready([job], 1) as near:
+        done = performing.run(job, near, beside, resume=resume)
     if beside.report is not None:
         beside.report.write([(job.event, done)])
     return done

@@ -8,19 +8,19 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import nullcontext
 from dataclasses import replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mlops_magics import settings
-from mlops_magics.engines import tasks
 from mlops_magics.errors import MlopsError
 from mlops_magics.records import Execution, Executions
-from mlops_magics.verbs import apart, destinations, performing
+from mlops_magics.verbs import apart, destinations, here
 
 if TYPE_CHECKING:
     from mlops_magics.engines.base import Engine
     from mlops_magics.verbs.finishing import Beside
+    from mlops_magics.verbs.here import Here
     from mlops_magics.verbs.jobs import Job
 
 log = logging.getLogger("mlops_magics")
@@ -45,9 +45,10 @@ def run(todo: Sequence[Job], engine: Engine, output: str, beside: Beside) -> Exe
     options = settings.load()
     named, folder = destinations.of_several(todo, output, options.notebooks)
     begun = time.monotonic()
-    with engine:
+    # What is opened first outlives the engine's threads.
+    with nullcontext() if engine.apart else here.ready(named, engine.workers) as near, engine:
         workers = engine.workers
-        batch = _Batch(named, engine, beside)
+        batch = _Batch(named, engine, near, beside)
         batch.run()
     for folder_here in {job.target.parent for job in named if job.remote}:
         with contextlib.suppress(OSError):  # not empty: something did not get to where it belongs
@@ -65,8 +66,10 @@ def run(todo: Sequence[Job], engine: Engine, output: str, beside: Beside) -> Exe
 
 
 class _Batch:
-    def __init__(self, todo: Sequence[Job], engine: Engine, beside: Beside) -> None:
-        self.todo, self.engine, self.beside = todo, engine, beside
+    def __init__(
+        self, todo: Sequence[Job], engine: Engine, near: Here | None, beside: Beside
+    ) -> None:
+        self.todo, self.engine, self.near, self.beside = todo, engine, near, beside
         self.done: dict[str, Execution] = {}
         self.warnings: list[str] = []
         self._running: dict[Future[Any], Job] = {}
@@ -99,10 +102,9 @@ class _Batch:
 
     def _work(self) -> tuple[Callable[..., Any], Any, Callable[[Job, Any], Execution]]:
         """What a worker does, what it needs for that, and what is left to be done here."""
-        if not self.engine.apart:
-            # Its imports go in circles, in which threads would meet: once, before there are any.
-            import_module("mlops_magics.notebooks.client")
-            return _here, self.engine.share(self.beside), lambda _, done: done
+        if self.near is not None:
+            shared = self.engine.share((self.near, self.beside))
+            return here.perform, shared, lambda _, done: done
         shared = self.engine.share(apart.place_of(self.engine, self.todo))
         finish = apart.Finishing(self.todo, self.beside)
         return apart.perform, shared, finish.finish
@@ -139,14 +141,3 @@ class _Batch:
         for job in self._running.values():
             self.done[job.event] = job.without_result("killed", "its worker was lost")
         self._running = {}
-
-
-def _here(beside: Beside, job: Job) -> Execution:
-    """One notebook in a kernel that a thread of this process drives."""
-    from mlops_magics.notebooks.stopping import Stopper
-
-    stopper = Stopper()
-    with tasks.current().recalled(stopper.stop):
-        if stopper.reason:
-            return job.without_result("never ran", stopper.reason)
-        return performing.run(job, beside, stopper=stopper)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,30 +20,49 @@ if TYPE_CHECKING:
     from mlops_magics.notebooks.running import Plan
     from mlops_magics.notebooks.stopping import Stopper
     from mlops_magics.verbs.finishing import Beside
+    from mlops_magics.verbs.here import Here
     from mlops_magics.verbs.jobs import Job
 
 log = logging.getLogger("mlops_magics")
 
 
 def run(
-    job: Job, beside: Beside, *, resume: bool = False, stopper: Stopper | None = None
+    job: Job,
+    here: Here,
+    beside: Beside,
+    *,
+    resume: bool = False,
+    stopper: Stopper | None = None,
 ) -> Execution:
     """Run one notebook on this machine; who hands a `stopper` in tells of its progress too."""
     from mlops_magics.notebooks import running
 
     with tempfile.TemporaryDirectory(prefix="mlops-execution-") as folder:
         journal = Path(folder) / "steps.jsonl"
-        plan = plan_of(job, variables(job.source, job.event, journal), quiet=stopper is not None)
+        environment = {**here.environment, **variables(job.source, job.event, journal)}
+        plan = plan_of(job, environment, quiet=stopper is not None)
         if stopper is None:
             log.info("running %s", job.source)
         with resuming.keeping(plan, job, resume=resume) as keeper:
-            ready = Ready(plan, job, keeper=keeper)
+            ready = Ready(plan, job, here.around.get(job.source), keeper)
             outcome = running.run(
-                plan, ready.save, meanwhile=ready.prepare, stopper=stopper, keeper=keeper
+                plan,
+                ready.save,
+                meanwhile=ready.prepare,
+                stopper=stopper,
+                parent=here.parents[job.event],
+                keeper=keeper,
             )
             resumption = resuming.told(keeper, outcome, resume=resume)
         steps = read_steps(journal)
     return finishing.Finish(ready, outcome, job, steps, resumption=resumption).finish(beside)
+
+
+def surroundings(todo: Sequence[Job]) -> dict[Path, Surroundings]:
+    """What each notebook of several starts from, as it is before the first of them runs."""
+    from mlops_magics.notebooks import record
+
+    return record.surroundings_of({job.source: job.kernel for job in todo})
 
 
 def plan_of(job: Job, environment: Mapping[str, str], *, quiet: bool = True) -> Plan:

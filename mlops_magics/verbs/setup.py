@@ -68,6 +68,11 @@ _FILE = """\
 # capture_keep_mb = 10000
 # capture_keep_days = 0
 
+# The kernels of `mlops execute` are forked, on Linux, from one process, which imports for all of
+# them what the notebooks import, and what is named here.
+# warm_kernels = true
+# warm_modules = ["torch"]
+
 # Power of one processor core (W), where the hardware does not count energy.
 # watts_per_core = 12.0
 

@@ -70,6 +70,7 @@ def test_a_grid_one_of_which_fails(project: Path) -> None:
     assert "hunter22-x" not in shown + done.to_json()
     record = json.loads(Path(done.runs[0].output).read_text())["metadata"]["mlops"]["record"]
     assert record["attempt"] == {"number": 1, "place": "", "earlier": []}
+    assert record["kernel"]["forked"] == sys.platform.startswith("linux")
     for run in done.runs:
         assert verify(run.output).intact
         # Each has a run of its own in the store, and its steps know which.
@@ -90,14 +91,20 @@ def test_secrets_that_vary_stand_in_no_name(project: Path) -> None:
 
 
 def test_a_list_of_notebooks_into_a_folder(project: Path) -> None:
-    put("a.ipynb", "print('a')")
-    put("b.ipynb", "raise SystemExit")
+    put("a.ipynb", "import numpy", "print('a')")
+    put("b.ipynb", "import os\nos.environ['A'] = '1'", "raise SystemExit")
     done = several("a.ipynb", "b.ipynb", output="out", jobs=1, html=True)
     assert done.exit_code == 0
     assert (done.folder, done.jobs) == (str(project / "out"), 1)
     found = sorted(file.name for file in (project / "out").iterdir())
     assert found == ["1-a.html", "1-a.ipynb", "2-b.html", "2-b.ipynb"]
     assert "2 notebooks" in str(done)
+    forked = [
+        json.loads(Path(run.output).read_text())["metadata"]["mlops"]["record"]["kernel"]["forked"]
+        for run in done.runs
+    ]
+    # What the second sets has to be there before it imports anything.
+    assert forked == [sys.platform.startswith("linux"), False]
 
 
 def test_a_signal_ends_those_that_run_and_begins_no_other(project: Path) -> None:
