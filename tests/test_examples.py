@@ -13,6 +13,7 @@ from mlops_magics import store
 from mlops_magics.doors import cli
 from mlops_magics.serving import captured
 from tests import containers
+from tests.conftest import need
 from tests.targets import images
 
 
@@ -150,3 +151,58 @@ def test_a_deployment_is_told_as_it_is(
     kept = captured.read(Path(by_name["credit"].capture))
     assert set(kept["model"]) == {"credit/1", "credit/2"}
     assert (kept["status"] == 200).all()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_month_is_told_as_it_was(project: Path) -> None:
+    need("distributed")
+    notebook = Path(__file__).parents[1] / "example_notebooks" / "05_monitor_retrain.ipynb"
+    done = mlops.execute(str(notebook), output="month.ipynb")
+    assert done.status == "finished", done.failed_cell
+    assert mlops.verify("month.ipynb").intact
+
+    told = mlops.history("credit")
+    assert told.intact
+    days = [e for e in told.events if e["verb"] == "monitor"]
+    *month, back = [store.runs.read_json(e["run_id"], "monitoring.json") for e in days]
+    assert len(month) == 28
+    assert [record["rows"] for record in month] == [400] * 28
+    # From day 16 on, until the new version serves; whoever is told hears of both once.
+    assert [record["passed"] for record in month] == [True] * 15 + [False] * 6 + [True] * 7
+    assert [len(record["alerts"]) for record in month] == [0] * 15 + [1] + [0] * 5 + [1] + [0] * 6
+    lines = Path("told.txt").read_text().splitlines()
+    assert lines == ["credit: over a threshold: drift(Income) <= 0.2", "credit: well again"]
+
+    # Estimated on the day, before any label; measured of the whole month, it agrees.
+    before, then = (
+        month[day]["performance"]["estimated"]["metrics"]["accuracy"]["value"] for day in (14, 15)
+    )
+    assert then < before - 0.02
+    assert "metrics" not in month[15]["performance"]
+    assert [(c["feature"], c["at"][:10]) for c in back["changes"]] == [("Income", "2026-10-16")]
+    labelled = back["performance"]["estimated"]["labelled"]
+    assert labelled["rows"] == 11_200
+    assert not any(figure["far"] for figure in labelled["metrics"].values())
+    real = [w["measured"]["metrics"]["accuracy"] for w in back["windows"]]
+    assert sum(real[15:]) / 13 < sum(real[:15]) / 15 - 0.02
+
+    verbs = [e["verb"] for e in told.events if e["verb"] != "monitor"]
+    assert verbs[:6] == ["prepare", "train", "validate", "promote", "package", "deploy"]
+    fired = ["retrain", "prepare", "train", "execute", "validate", "promote"]
+    rest = ["retrain", "package", "deploy", "retrain", "undeploy", "execute"]
+    assert verbs[6:] == ["retrain", *fired, *rest]
+    outcomes = [
+        store.runs.get(e["run_id"]).data.tags["mlops.outcome"]
+        for e in told.events
+        if e["verb"] == "retrain"
+    ]
+    assert outcomes == ["not fired", "promoted", "not fired", "not fired"]
+    assert store.versions.resolve("credit@champion").number == 2
+
+    runs = [json.loads(f.read_text())["metadata"]["mlops"] for f in Path("search").glob("*.ipynb")]
+    records = [run["record"] for run in runs]
+    assert [record["status"] for record in records] == ["finished"] * 12
+    again = [record["attempt"] for record in records if record["attempt"]["number"] == 2]
+    assert again
+    assert all(len(attempt["earlier"]) == 1 for attempt in again)

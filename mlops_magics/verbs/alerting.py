@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from mlops_magics import alerts
@@ -47,8 +48,10 @@ def told(current: Step, record: Monitoring, sinks: Sinks, remind: timedelta | No
 
 
 def _question(arguments: Mapping[str, Any]) -> str:
-    """What is asked, as a short digest; whom to tell is no part of it."""
+    """What is asked, as a short digest; whom to tell, and a date to begin at, is no part of it."""
     asked = {k: v for k, v in arguments.items() if k not in ("alert", "remind")}
+    with suppress(ValueError):  # a date, which whoever looks every day moves on
+        asked["since"] = datetime.fromisoformat(str(asked.get("since"))) and "a date"
     text = json.dumps(asked, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

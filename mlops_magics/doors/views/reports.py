@@ -18,6 +18,7 @@ from mlops_magics.doors.views.card import (
     Status,
     Table,
     moment,
+    percent,
     short,
     show,
 )
@@ -36,10 +37,7 @@ def monitoring(record: Monitoring) -> Card:
         if drifted
         else f"no drift in {len(record.features)} features"
     )
-    measured = {k: v for k, v in record.performance.items() if k != "estimated"}
-    performance = Table(
-        ("performance", "value"), [(k.replace("_", " "), v) for k, v in _flat(measured)]
-    )
+    performance = Table(("measured performance", "value"), _measured(record.performance))
     facts = {
         "rows": f"{show(record.rows)} now, {show(record.reference_rows)} in training",
         **({"model": record.model} if record.model else {}),
@@ -87,14 +85,13 @@ def alerts(record: Monitoring) -> Table:
     return Table(("alert", "of", "to", "how it went", "at"), rows)
 
 
-def _flat(mapping: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = []
-    for key, value in mapping.items():
-        if isinstance(value, Mapping):
-            rows += _flat(value, f"{prefix}{key} ")
-        else:
-            rows.append((f"{prefix}{key}", value))
-    return rows
+def _measured(performance: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """How many rows have a label by now, and each metric, or why it has no value."""
+    facts = {k: performance[k] for k in ("rows", "coverage", "reason") if k in performance}
+    if "coverage" in facts:
+        facts["coverage"] = percent(float(facts["coverage"]))
+    metrics = {**performance.get("metrics", {}), **performance.get("not_measured", {})}
+    return [(name.replace("_", " "), value) for name, value in {**facts, **metrics}.items()]
 
 
 def retraining(record: Retraining) -> Card:
