@@ -63,7 +63,7 @@ class Cluster:
                 stdout=log,
                 stderr=log,
             )
-        batches.until(lambda: "Ray runtime started" in (folder / "log").read_text())
+        batches.until(lambda: _listens(port))
 
     def stop(self) -> None:
         own = psutil.Process(self._process.pid)
@@ -71,6 +71,11 @@ class Cluster:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self._process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture
