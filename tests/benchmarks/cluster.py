@@ -35,6 +35,7 @@ WORK = "for _ in range(steps):\n    sum(i * i for i in range(1000))"
 def main() -> None:
     """Measure and print."""
     print(f"load at the start {os.getloadavg()[0]:.2f}, {os.cpu_count()} cores")
+    print(f"plain processes  ratio {control():6.2f}    (2.00 where two cores are idle)", flush=True)
     clusters: dict[str, Callable[[Path, int], Iterator[str]]] = {"dask": dask, "ray": ray}
     for kind, start in clusters.items():
         if find_spec("distributed" if kind == "dask" else kind) is None:
@@ -51,6 +52,19 @@ def main() -> None:
             shown = ", ".join(f"{t:.1f}" for t in times)
             print(f"{kind} on {workers} {statistics.median(times):6.1f} s  (of {shown})")
         print(f"{kind} ratio {one / two:6.2f}    (aim: 1.70)", flush=True)
+
+
+def control() -> float:
+    """How many times as much two processes do as one, whatever this machine has to do besides."""
+    code = "import sys, time; s = time.perf_counter(); steps = int(sys.argv[1])\n"
+    code += f"{WORK}\nprint(time.perf_counter() - s)"
+    words = [sys.executable, "-c", code, str(steps())]
+
+    def longest(count: int) -> float:
+        running = [subprocess.Popen(words, stdout=subprocess.PIPE) for _ in range(count)]
+        return max(float(each.communicate()[0]) for each in running)
+
+    return 2 * longest(1) / longest(2)
 
 
 def execute(folder: Path, address: str) -> float:
