@@ -124,6 +124,11 @@ class RayEngine(Engine):
                 )
             # Whose level Ray sets for itself: it shows here what the cluster logs there.
             logging.getLogger("ray.util.client.logsclient").setLevel(logging.CRITICAL)
+        except ConnectionAbortedError as error:  # it answers, and its part for this client hangs
+            raise StepFailed(
+                f"The Ray cluster at {self.address} could not serve one more client.",
+                "Try again; GRPC_ENABLE_FORK_SUPPORT=0 for `ray start` may keep it from that.",
+            ) from error
         except OSError as error:  # ConnectionError too, which Ray's client raises
             raise StepFailed(f"No Ray cluster answers at {self.address}.", hint) from error
         except RuntimeError as error:

@@ -121,7 +121,8 @@ def ray(folder: Path, workers: int) -> Iterator[str]:
     options = [f"--num-cpus={workers}", f"--ray-client-server-port={client}", "--port=0"]
     options += [f"--temp-dir={folder / 'r'}", "--include-dashboard=false", "--no-monitor"]
     with process(folder, script("ray"), "start", "--head", "--block", *options):
-        while not listening(client):
+        log = folder / "log"  # the port is open before there is a node that could serve a client
+        while "Ray runtime started" not in log.read_text() or not listening(client):
             time.sleep(0.2)
         yield f"ray://127.0.0.1:{client}"
 
@@ -143,7 +144,12 @@ def process(folder: Path, *words: str) -> Iterator[None]:
 def environment() -> dict[str, str]:
     """Byte code is kept, and nothing is sent anywhere."""
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "RAY_USAGE_STATS_ENABLED": "0", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return {
+        **kept,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "GRPC_ENABLE_FORK_SUPPORT": "0",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
 
 
 def script(name: str) -> str:

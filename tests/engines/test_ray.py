@@ -58,11 +58,18 @@ class Cluster:
                     "--no-monitor",
                     "--include-log-monitor=false",
                 ],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                # Else gRPC closes what is not its own when a client's server is forked: it hangs now and then.
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(sys.path),
+                    "GRPC_ENABLE_FORK_SUPPORT": "0",
+                },
                 cwd=folder,
                 stdout=log,
                 stderr=log,
             )
+        # Its client server listens before there is a node that could serve a client.
+        batches.until(lambda: "Ray runtime started" in (folder / "log").read_text())
         batches.until(lambda: _listens(port))
 
     def stop(self) -> None:
