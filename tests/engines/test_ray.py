@@ -58,7 +58,7 @@ class Cluster:
                     "--no-monitor",
                     "--include-log-monitor=false",
                 ],
-                # Else gRPC closes what is not its own when a client's server is forked: it hangs now and then.
+                # Without it the process that is forked for a client hangs now and then.
                 env={
                     **os.environ,
                     "PYTHONPATH": os.pathsep.join(sys.path),
