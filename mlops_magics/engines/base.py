@@ -55,6 +55,11 @@ class Engine(ABC):
         """Whether tasks run in other processes, so that what they take must be pickled."""
         return True
 
+    @property
+    def near(self) -> bool:
+        """Whether its workers are on this machine, and so have its files."""
+        return False
+
     @abstractmethod
     def __enter__(self) -> Self:
         """Make workers available.

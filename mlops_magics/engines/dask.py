@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 from collections.abc import Callable
 from concurrent.futures import Future
-from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
-from mlops_magics.engines import dask_tasks, pickling, tasks
+from mlops_magics.engines import addresses, dask_tasks, pickling, releases, tasks
 from mlops_magics.engines.base import Engine
-from mlops_magics.errors import MissingExtra, MlopsError, StepFailed, WrongUsage
+from mlops_magics.errors import MissingExtra, StepFailed, WrongUsage
 
 #: Seconds within which a scheduler must answer.
 PATIENCE = 5.0
@@ -67,6 +63,11 @@ class DaskEngine(Engine):
             return 0
         return min(threads, self.jobs or threads)
 
+    @property
+    def near(self) -> bool:
+        """A plain address is only taken on this machine."""
+        return self.address.startswith("tcp://")
+
     def __enter__(self) -> Self:
         try:
             import dask
@@ -107,17 +108,13 @@ class DaskEngine(Engine):
                 f"Start some: dask worker {self.address}",
             )
         try:
-            found = set(self._client.run(_release).values())
+            found = self._client.run(releases.ours).values()
         except ModuleNotFoundError as error:
             raise StepFailed(
                 f"The Dask workers lack the module {error.name!r}.",
                 "Install the same packages there as here.",
             ) from error
-        if others := found - {_release()}:
-            raise StepFailed(
-                f"A Dask worker has mlops_magics {min(others)}, and this is {_release()}.",
-                "Install the same release there.",
-            )
+        releases.check("Dask", found)
 
     def __exit__(
         self,
@@ -155,31 +152,8 @@ def _run(owner: str, function: Callable[..., Any], content: bytes, *arguments: A
         return function(value, *arguments)
 
 
-def _release() -> str:
-    return version("mlops_magics")
-
-
 def _refuse_unprotected(address: str) -> None:
-    try:
-        parts = urlsplit(address)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise WrongUsage(
-            f"{address!r} is no address: {error}.", "For example tcp://127.0.0.1:8786"
-        ) from None
-    if not host or port is None:
-        raise WrongUsage(f"{address!r} names no host and port.", "For example tcp://127.0.0.1:8786")
-    if parts.scheme == "tcp" and not _is_here(host):
-        raise WrongUsage(
-            f"{address} is neither on this machine nor protected: whoever reaches a tcp:// "
-            "scheduler can run code on its workers.",
-            "Give the scheduler a certificate and name it as tls://…",
-        )
-
-
-def _is_here(host: str) -> bool:
-    try:
-        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
-    except OSError:
-        raise MlopsError(f"The host {host!r} is not known.", "Is the address right?") from None
-    return all(ipaddress.ip_address(a.partition("%")[0]).is_loopback for a in found)
+    host, _ = addresses.host_and_port(address, "tcp://127.0.0.1:8786")
+    if address.startswith("tcp://"):
+        hint = "Give the scheduler a certificate and name it as tls://…"
+        addresses.refuse_elsewhere(address, host, "a tcp:// scheduler", hint)

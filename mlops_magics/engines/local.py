@@ -43,6 +43,11 @@ class LocalEngine(Engine):
         """With more than one job that takes a process."""
         return self.workers > 1 and not self.light
 
+    @property
+    def near(self) -> bool:
+        """Always."""
+        return True
+
     def __enter__(self) -> Self:
         if self.light:
             self._threads = Threads(self.workers)

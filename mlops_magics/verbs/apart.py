@@ -66,7 +66,7 @@ def place_of(engine: Engine, todo: Sequence[Job]) -> Place:
         If notebooks take steps, and the workers could not reach the store.
     """
     options = settings.load()
-    near = engine.address.startswith("tcp://")  # which is only taken on this machine
+    near = engine.near
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -79,7 +79,7 @@ def place_of(engine: Engine, todo: Sequence[Job]) -> Place:
         environment["MLOPS_TRACKING_URI"] = options.tracking_uri
     elif any(_takes_steps(job) for job in todo):
         raise WrongUsage(
-            f"The workers of {engine.address} can't reach the store of this machine, "
+            f"The workers of {engine.label} can't reach the store of this machine, "
             f"{options.tracking_uri}.",
             "Name a server that they reach too: MLOPS_TRACKING_URI=https://…",
         )

@@ -75,8 +75,8 @@ def execute(
     kernel : str, optional
         The kernel to run it in; by default the notebook's own.
     on : str
-        The engine that several run on: ``local``, ``dask``, or the address of a scheduler
-        (``tls://…``; ``tcp://127.0.0.1:8786``).
+        The engine that several run on: ``local``, ``dask``, ``ray``, or a cluster's address
+        (``tls://…``; ``tcp://127.0.0.1:8786``; ``ray://127.0.0.1:10001``).
     jobs : int, optional
         How many run at a time: by default one a core of this machine, all workers of a cluster.
     resume : bool

@@ -72,6 +72,7 @@ class _Batch:
         self.todo, self.engine, self.near, self.beside = todo, engine, near, beside
         self.done: dict[str, Execution] = {}
         self.warnings: list[str] = []
+        self._waiting = list(todo)
         self._running: dict[Future[Any], Job] = {}
         self._line = time.monotonic()
 
@@ -84,11 +85,8 @@ class _Batch:
         log.info("running %d notebooks on %s", len(self.todo), self.engine.label)
         with stopper.on_signals():
             stopper.listen(lambda: self._recall(stopper.reason))
-            self._running = {
-                self.engine.submit(task, shared, self._sent(job)): job for job in self.todo
-            }
             heard = time.monotonic()
-            while self._running:
+            while self._hand_out(task, shared, stopper.reason):
                 ended, _ = wait(self._running, timeout=0.5, return_when=FIRST_COMPLETED)
                 for future in ended:
                     self._take(self._running.pop(future), future, finish)
@@ -99,6 +97,19 @@ class _Batch:
                 elif time.monotonic() - heard > LOST:
                     self._give_up()
             stopper.listen(None)
+
+    def _hand_out(self, task: Callable[..., Any], shared: Any, reason: str) -> bool:
+        """Hand out as many as may run at a time; whether there are any whose end is waited for."""
+        if reason:
+            self._leave_out(reason)
+        while self._waiting and len(self._running) < (self.engine.jobs or len(self.todo)):
+            job = self._waiting.pop(0)
+            self._running[self.engine.submit(task, shared, self._sent(job))] = job
+        return bool(self._running)
+
+    def _leave_out(self, reason: str) -> None:
+        self.done |= {j.event: j.without_result("never ran", reason) for j in self._waiting}
+        self._waiting = []
 
     def _work(self) -> tuple[Callable[..., Any], Any, Callable[[Job, Any], Execution]]:
         """What a worker does, what it needs for that, and what is left to be done here."""
@@ -141,3 +152,4 @@ class _Batch:
         for job in self._running.values():
             self.done[job.event] = job.without_result("killed", "its worker was lost")
         self._running = {}
+        self._leave_out("no worker was left")

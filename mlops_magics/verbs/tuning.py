@@ -65,7 +65,7 @@ def tune(
     metric : str
         What is optimised; its name tells whether more is better.
     on : str
-        The engine: ``local``, ``dask``, or the address of a scheduler (``tcp://127.0.0.1:8786``).
+        The engine: ``local``, ``dask``, ``ray``, or a cluster's address (``tcp://127.0.0.1:8786``).
     jobs : int, optional
         How many trials run at a time: by default one on this machine, all workers of a cluster.
     timeout : float

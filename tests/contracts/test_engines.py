@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlops_magics import plugins
 from mlops_magics.engines.dask import DaskEngine
 from mlops_magics.engines.local import LocalEngine
+from mlops_magics.engines.ray import RayEngine
 from mlops_magics.testing import EngineContract
 
 
@@ -20,6 +21,6 @@ class TestLocalInThisProcess(EngineContract):
 
 
 def test_every_registered_engine_is_tested() -> None:
-    """Dask's is in ``tests/engines``, where a cluster is."""
+    """Those of Dask and Ray are in ``tests/engines``, where clusters are."""
     found = {plugins.load("engine", name) for name in plugins.names("engine")}
-    assert found == {LocalEngine, DaskEngine}
+    assert found == {LocalEngine, DaskEngine, RayEngine}

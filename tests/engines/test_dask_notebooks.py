@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-import nbformat
 import psutil
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 
 import mlops_magics as mlops
 from mlops_magics import store
@@ -22,31 +17,14 @@ from mlops_magics.engines.dask import DaskEngine
 from mlops_magics.errors import WrongUsage
 from mlops_magics.records import Executions
 from mlops_magics.verbs import apart, jobs
+from tests.engines import batches
 from tests.engines.conftest import Cluster
-
-SOURCES = (
-    "import os, time\n"
-    "with open(f'begun-{depth}', 'a') as file:\n"
-    "    print(os.getppid(), file=file)\n"
-    "time.sleep(pause)",
-    "from mlops_magics.verbs.steps import step\n"
-    "with step('train', experiment='credit', arguments={}) as s:\n"
-    "    s.metrics({'depth': depth})",
-    "assert depth != 2, 'not two'",
-)
-
-
-def put(*sources: str) -> str:
-    parameters = "depth: int = 1\npause: float = 1.0\nservice_token: str = ''"
-    cells = [new_code_cell(parameters, metadata={"tags": ["parameters"]})]
-    nbformat.write(new_notebook(cells=[*cells, *map(new_code_cell, sources)]), "work.ipynb")
-    return "work.ipynb"
 
 
 @pytest.mark.slow
 def test_a_killed_worker_and_a_stop(cluster: Cluster, project: Path) -> None:
     """One cluster for both, as it takes seconds to start."""
-    name = put(*SOURCES)
+    name = batches.put(*batches.SOURCES)
     victim = cluster.workers[0]
 
     def kill() -> None:
@@ -89,12 +67,9 @@ def test_a_killed_worker_and_a_stop(cluster: Cluster, project: Path) -> None:
         assert not file.is_file() or b"hunter22-and-more" not in file.read_bytes(), file
 
     # Asked to stop, the worker ends what it does, and what was done comes back.
-    code = "import sys; from mlops_magics.doors.cli import main; sys.exit(main(sys.argv[1:]))"
     words = ["execute", name, "--grid", "depth=5,6", "-p", "pause", "60", "--on", cluster.address]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *words, "--json"], stdout=subprocess.PIPE
-    )
-    until(lambda: (project / "begun-5").exists() or (project / "begun-6").exists())
+    process = batches.mlops(*words, "--json")
+    batches.until(lambda: (project / "begun-5").exists() or (project / "begun-6").exists())
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=60)
     runs = json.loads(said)["runs"]
@@ -104,22 +79,13 @@ def test_a_killed_worker_and_a_stop(cluster: Cluster, project: Path) -> None:
 
     # Whoever asked is killed: nobody is left to tell, and no kernel stays.
     words[3] = "depth=7"
-    process = subprocess.Popen([sys.executable, "-c", code, *words], stderr=subprocess.DEVNULL)
-    until(lambda: (project / "begun-7").exists())
+    process = batches.mlops(*words)
+    batches.until(lambda: (project / "begun-7").exists())
     worker = psutil.Process(cluster.workers[1].pid)
     assert worker.children()
     process.kill()
     process.wait()
-    until(lambda: not worker.children())
-
-
-def until(reached: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if reached():
-            return
-        time.sleep(0.05)
-    raise TimeoutError
+    batches.until(lambda: not worker.children())
 
 
 def test_workers_elsewhere_need_a_store_that_they_reach(
@@ -130,7 +96,7 @@ def test_workers_elsewhere_need_a_store_that_they_reach(
     def job(source: str) -> jobs.Job:
         from mlops_magics.notebooks import files, kernels
 
-        path = project / put(source)
+        path = project / batches.put(source)
         notebook = files.read(path)
         kernel = kernels.find(notebook)
         return jobs.Job(
