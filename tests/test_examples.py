@@ -200,7 +200,7 @@ def test_a_month_is_told_as_it_was(project: Path) -> None:
     assert outcomes == ["not fired", "promoted", "not fired", "not fired"]
     assert store.versions.resolve("credit@champion").number == 2
 
-    runs = [json.loads(f.read_text())["metadata"]["mlops"] for f in Path("search").glob("*.ipynb")]
+    runs = [json.loads(f.read_text())["metadata"]["mlops"] for f in Path("book").glob("*.ipynb")]
     records = [run["record"] for run in runs]
     assert [record["status"] for record in records] == ["finished"] * 12
     again = [record["attempt"] for record in records if record["attempt"]["number"] == 2]

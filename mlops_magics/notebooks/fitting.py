@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlops_magics.notebooks.running import Plan
 
 #: Where a cell's metadata names the run that it is kept from.
-KEPT = "kept_from"
+KEPT = "mlops_kept_from"
 _RESULTS = re.compile(r"_{1,3}|_\d+|Out")
 _MAGICS = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
@@ -100,5 +100,5 @@ def lay(cell: Any, line: Mapping[str, Any]) -> None:
     cell.outputs = nbformat.from_dict(line["outputs"])
     cell.execution_count = line["execution_count"]
     cell.metadata.papermill = nbformat.from_dict(line["papermill"])
-    cell.metadata["mlops"] = {KEPT: line["event"]}
+    cell.metadata[KEPT] = line["event"]
     cell["id"] = line["id"]  # of injected parameters it would be a new one

@@ -92,7 +92,9 @@ def make(folder: Path, lock: str, imported: Collection[str], python: str) -> Fre
                 "Install uv, which brings any Python.",
             )
         _do([sys.executable, "-m", "venv", str(place)], environment)
-        install = [program, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        # Used once: only what is imported is worth compiling.
+        options = ("--quiet", "--disable-pip-version-check", "--no-compile")
+        install = [program, "-m", "pip", "install", *options]
     lines = _lines(lock)
     if OURS not in lines:
         raise NotMadeError(f"The recorded lock lacks {OURS} itself.")

@@ -19,6 +19,7 @@ import nbformat
 
 from mlops_magics.evidence import code, environment, manifests, seal, secrets
 from mlops_magics.notebooks import files, kernels, parameters
+from mlops_magics.notebooks.fitting import KEPT
 from mlops_magics.notebooks.running import Outcome, Plan
 from mlops_magics.records import SCHEMA_VERSION, jsonable
 
@@ -167,7 +168,7 @@ def _cells(outcome: Outcome) -> list[dict[str, Any]]:
             "status": state,
             "execution_count": cell.get("execution_count"),
             "duration_s": cell.metadata.get("papermill", {}).get("duration"),
-            **cell.metadata.get("mlops", {}),
+            **({"kept_from": cell.metadata[KEPT]} if KEPT in cell.metadata else {}),
         }
         for cell, state in zip(notebook.cells, outcome.states, strict=True)
     ]

@@ -12,6 +12,7 @@ import nbformat
 from mlops_magics.evidence import secrets
 from mlops_magics.notebooks import parameters, references, settling
 from mlops_magics.notebooks.booting import Boot
+from mlops_magics.notebooks.fitting import KEPT
 from mlops_magics.notebooks.kernels import Kernel
 from mlops_magics.notebooks.settling import Ending
 from mlops_magics.notebooks.stopping import NotRestoredError, StoppedError, Stopper
@@ -221,7 +222,7 @@ def _prepared(plan: Plan) -> nbformat.NotebookNode:
     ]
     for cell in notebook.cells:
         cell.metadata.setdefault("tags", [])
-        cell.metadata.pop("mlops", None)
+        cell.metadata.pop(KEPT, None)
         cell.metadata.pop("execution", None)
         cell.metadata["papermill"] = {}
     if not plan.params:

@@ -65,6 +65,8 @@ class Finish:
 
     def finish(self, beside: Beside) -> Execution:
         """Write everything and return the record."""
+        from mlops_magics.notebooks import fitting
+
         # A scheduled run is noted in any case: `status` looks for it there.
         noted = self.steps or os.environ.get(SCHEDULE)
         step = self._open_step() if noted else None
@@ -82,7 +84,7 @@ class Finish:
             beside.report.take(self.event, content)
         body = content["metadata"]["mlops"]["record"]
         done = Counter(self.outcome.states)
-        kept = sum("mlops" in cell.metadata for cell in self.outcome.notebook.cells)
+        kept = sum(fitting.KEPT in cell.metadata for cell in self.outcome.notebook.cells)
         return Execution(
             notebook=str(self.source),
             output=output,

@@ -129,9 +129,18 @@ def test_each_window_has_an_estimate(unseen: pd.DataFrame) -> None:
     accuracy = [each["accuracy"]["value"] for each in said[:5]]
     assert max(accuracy[3:]) < min(accuracy[:3])
     assert "over_time" not in record.performance["estimated"]
-    # All labels are known: nothing is estimated of any window.
+    # Once labels are known, what was measured stands beside it.
     known = mlops.monitor("credit", data=rows, window="1d", time="asked")
-    assert not any(w.get("estimated") for w in known.windows)
+    assert [w["estimated"] for w in known.windows] == said
+    for number, window in enumerate(known.windows[:5]):
+        mine = rows[day == number]
+        measured = window["measured"]
+        assert measured["rows"] == len(mine)
+        assert measured["metrics"]["accuracy"] == pytest.approx(
+            accuracy_score(mine["Status"], predict(mine[COLUMNS]))
+        )
+    assert known.windows[5]["measured"] == {}
+    assert "measured accuracy" in known._repr_html_()
 
 
 def test_goals_name_the_estimate(unseen: pd.DataFrame) -> None:

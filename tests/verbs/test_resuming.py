@@ -133,9 +133,8 @@ def test_a_resumed_notebook_shows_what_an_unbroken_one_does(
     assert facts["resumed"]["event"] == earlier["event"]
     assert facts["resumed"]["from_cell"] == 7
     assert facts["resumed"]["kept"] == [2, 3, 4, 5, 6]
-    kept = {"kept_from": earlier["event"]}
     assert [c.get("kept_from") for c in facts["cells"]] == [None, *[earlier["event"]] * 5, None]
-    assert content(done)["cells"][5]["metadata"]["mlops"] == kept
+    assert content(done)["cells"][5]["metadata"][fitting.KEPT] == earlier["event"]
     assert earlier["checkpoint"]["state_digest"].startswith("sha256:")
     assert verify(done.output).intact
     assert left(project) == left(project, ".cells") == []
@@ -321,7 +320,7 @@ def test_however_the_run_ended(end: str, write: Write, project: Path) -> None:
     done = execute(write("x = 41", "x += 1", "print(x)"), resume=True)
     assert done.status == "finished"
     assert outputs(done)[3][0]["text"] == ["42\n"]
-    first = content(done)["cells"][1]["metadata"]["mlops"]["kept_from"]
+    first = content(done)["cells"][1]["metadata"][fitting.KEPT]
     assert first == card.event
 
 
