@@ -98,7 +98,7 @@ def test_airflow_takes_the_dag(tmp_path: Path) -> None:
     [code] = blocks("python")
     (tmp_path / "dags").mkdir()
     (tmp_path / "executed").mkdir()
-    (tmp_path / "dags" / "credit.py").write_text(code.replace("/work/", f"{tmp_path}/"))
+    (tmp_path / "dags" / "credit.py").write_text(code.replace("/srv/notebooks/", f"{tmp_path}/"))
     cells = [
         new_code_cell("data = name = target = ''", metadata={"tags": ["parameters"]}),
         new_code_cell("print(f'{name} has {target}')"),
