@@ -172,8 +172,7 @@ class Step:
         """
         ended = records.now()
         used = self.used or self.meter.read()
-        # An error may tell what a secret parameter held.
-        why = evidence.secrets.Masker()(str(error))
+        why = evidence.secrets.Masker()(str(error)) if error else ""  # it may tell a secret
         body = {
             "schema_version": records.SCHEMA_VERSION,
             "verb": self.verb,
