@@ -1,14 +1,16 @@
 """What is on disk of runs that may be gone on with: a signed card, the cells, the state.
 
-Each run has files of its own, named by its event, in a folder of its notebook: ``EVENT.json`` (the
-card), ``EVENT.cells`` (the cells that are kept, one a line), ``EVENT.N.state`` (a pickle, written
-by the kernel) and ``EVENT.lock``, held while the run goes on. A state is read back only where a
-card that this user's key has signed names its digest.
+Each run has files of its own, named by its event, in a folder of its notebook: ``EVENT.KEY.json``
+(the card; the digest of the run's parameters is in its name, so that of the many runs of a grid
+only those with the same are read), ``EVENT.cells`` (the cells that are kept, one a line),
+``EVENT.N.state`` (a pickle, written by the kernel) and ``EVENT.lock``, held while the run goes on.
+A state is read back only where a card that this user's key has signed names its digest.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -86,13 +88,13 @@ class Place:
         self.above.parent.mkdir(parents=True, exist_ok=True)
         for folder in (self.above, self.folder):
             folder.mkdir(exist_ok=True, mode=0o700)
-        self._remove_old()
+        _remove_old(self.above)
 
     def write(self, card: Card, key: CryptoSigner, *, sync: bool = True) -> None:
         """Write a card, whole or not at all; without `sync` a power cut may take it."""
         body = _text(asdict(card))
         signed = {"card": body, "signature": key.sign(body.encode()).signature}
-        path = self.file(card.event, "json")
+        path = self.file(card.event, _ending(card.key))
         aside = path.with_name(f".{path.name}")
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
@@ -102,9 +104,13 @@ class Place:
                 os.fsync(opened.fileno())
         aside.replace(path)
 
-    def cards(self, key: CryptoSigner) -> list[Card]:
-        """Every card that this user's key has signed, the newest first."""
-        found = [card for file in self._files(".json") if (card := _read(file, key)) is not None]
+    def cards(self, key: CryptoSigner, like: Card | None = None) -> list[Card]:
+        """The cards that this user's key has signed, all or those with one's parameters.
+
+        The newest comes first.
+        """
+        files = self._files(f".{_ending(like.key)}" if like else ".json")
+        found = [card for file in files if (card := _read(file, key)) is not None]
         return sorted(found, key=lambda card: card.started, reverse=True)
 
     def runs(self, event: str) -> bool:
@@ -151,13 +157,19 @@ class Place:
             ]
         return []
 
-    def _remove_old(self) -> None:
-        """What runs of this project left long ago goes, so that it does not fill the disk."""
-        oldest = time.time() - LONGEST * 86400
-        for file in self.above.glob("*/*"):
-            with contextlib.suppress(OSError):
-                if file.stat().st_mtime < oldest:
-                    file.unlink()
+
+def _ending(key: str) -> str:
+    return f"{key[:16]}.json"
+
+
+@functools.cache
+def _remove_old(folder: Path) -> None:
+    """What runs of this project left long ago goes, once a process, before it fills the disk."""
+    oldest = time.time() - LONGEST * 86400
+    for file in folder.glob("*/*"):
+        with contextlib.suppress(OSError):
+            if file.stat().st_mtime < oldest:
+                file.unlink()
 
 
 def parameters_key(params: Mapping[str, Any], secret: frozenset[str]) -> str:

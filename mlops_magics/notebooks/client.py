@@ -19,7 +19,6 @@ from papermill.clientwrap import PapermillNotebookClient
 from mlops_magics.notebooks import handing
 from mlops_magics.notebooks.booting import Boot, silent
 from mlops_magics.notebooks.bounding import Bounds
-from mlops_magics.notebooks.listening import Listener
 from mlops_magics.notebooks.parameters import INJECTED
 from mlops_magics.notebooks.stopping import StoppedError, Stopper
 
@@ -79,7 +78,6 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # untyped
         options = {"log": silent, "iopub_timeout": FLUSH, "startup_timeout": START}
         options["raise_on_iopub_timeout"] = False  # the cell has run; its missing words are said
         super().__init__(progress, km=boot.manager, **options)
-        boot.manager.client_factory = Listener
         self.boot = boot
         self.stopper = stopper
         self.deadline = deadline

@@ -281,9 +281,8 @@ class Keeper:
 
     def _supersede(self) -> None:
         """Remove what earlier runs with these parameters have left, unless they still run."""
-        for card in self.place.cards(self._key) if self._key is not None else ():
-            other = card.event != self.card.event
-            if other and card.key == self.card.key and not self.place.runs(card.event):
+        for card in self.place.cards(self._key, self.card) if self._key is not None else ():
+            if card.event != self.card.event and not self.place.runs(card.event):
                 self.place.drop(card.event)
 
 

@@ -17,6 +17,8 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import Type, default
 
+from mlops_magics.notebooks.listening import Listener
+
 #: Seconds between two looks for what is not told.
 PAUSE = 0.01
 
@@ -24,8 +26,11 @@ PAUSE = 0.01
 HEARD = 0.2
 
 
-class Meeting(AsyncKernelClient):
-    """jupyter_client's, which begins as soon as the kernel is heard on both channels."""
+class Meeting(Listener):
+    """A client that begins as soon as the kernel is heard on both channels."""
+
+    def _context_default(self) -> zmq.asyncio.Context:
+        return _eager(super()._context_default())
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Wait until the kernel answers and what it puts out arrives.
@@ -79,9 +84,12 @@ class Manager(AsyncKernelManager):
     @default("context")
     def _eager_context(self) -> zmq.asyncio.Context:
         self._created_context = True
-        context = zmq.asyncio.Context()
-        context.setsockopt(zmq.RECONNECT_IVL, int(PAUSE * 1000))  # of the sockets it makes
-        return context
+        return _eager(zmq.asyncio.Context())
 
     async def _async_wait(self, pollinterval: float = PAUSE) -> None:
         await super()._async_wait(PAUSE)
+
+
+def _eager(context: zmq.asyncio.Context) -> zmq.asyncio.Context:
+    context.setsockopt(zmq.RECONNECT_IVL, int(PAUSE * 1000))  # of the sockets that it makes
+    return context
