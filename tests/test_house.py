@@ -56,6 +56,16 @@ def test_every_verb_of_the_python_door_is_the_function_itself() -> None:
         assert getattr(mlops_magics, name) is found.function
 
 
+def test_a_verb_is_found_without_importing_the_others() -> None:
+    look = "import sys; from mlops_magics.verbs import declaration as d; print(d.find('{}').name, "
+    look += "'mlops_magics.verbs.monitoring' in sys.modules)"
+    for name in ("status", "log", "init"):
+        told = subprocess.run(
+            [sys.executable, "-c", look.format(name)], capture_output=True, text=True, check=True
+        )
+        assert told.stdout.split() == [name, "False"]
+
+
 def test_an_unknown_verb_is_answered_with_those_that_exist() -> None:
     import mlops_magics
 

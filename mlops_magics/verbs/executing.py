@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -114,8 +115,7 @@ def execute(
     >>> mlops.execute("train", params={"data": "loans.csv"})  # doctest: +SKIP
     >>> mlops.execute("train", grid={"algorithm": ["forest", "boosting"]})  # doctest: +SKIP
     """
-    from mlops_magics.evidence import secrets
-    from mlops_magics.notebooks import parameters, places
+    from mlops_magics.notebooks.warm import starting
 
     if not notebooks:
         raise WrongUsage("execute needs NOTEBOOK.", "The templates are train, validate, monitor.")
@@ -129,26 +129,36 @@ def execute(
             "One notebook can be resumed at a time.",
             "Name the one that stopped, with -p and the parameters that it had in the grid.",
         )
-    given = {**(parameters.read_file(Path(file)) if file else {}), **params}
-    arguments: dict[str, Any] = {"params": secrets.mask(params), "file": file}
-    arguments |= {"output": places.shown(output), "html": html, "junit": junit, "kernel": kernel}
-    arguments |= {"timeout": timeout, "cell_timeout": cell_timeout}
-    arguments |= {"on": on} if several else {"resume": resume}
-    limits = {"timeout": timeout, "cell_timeout": cell_timeout}
-    todo = [
-        _job(name, given, varied, kernel, {**arguments, "notebook": name}, limits)
-        for name in notebooks
-        for varied in combinations
-    ]
-    beside = Beside(html=html, report=junits.Report(junit) if junit else None)
-    if several:
-        return fanning.run(todo, engines.find(on, jobs, light=True), output, beside)
-    job = destinations.of_one(todo[0], output, settings.load().notebooks)
-    with here.ready([job], 1) as near:
-        done = performing.run(job, near, beside, resume=resume)
-    if beside.report is not None:
-        beside.report.write([(job.event, done)])
-    return done
+    # A process on which most kernels can be built is under way while the rest is found out.
+    with starting.ahead() if on == "local" else nullcontext():
+        from mlops_magics.evidence import secrets
+        from mlops_magics.notebooks import parameters, places
+
+        given = {**(parameters.read_file(Path(file)) if file else {}), **params}
+        arguments: dict[str, Any] = {"params": secrets.mask(params), "file": file}
+        arguments |= {
+            "output": places.shown(output),
+            "html": html,
+            "junit": junit,
+            "kernel": kernel,
+        }
+        arguments |= {"timeout": timeout, "cell_timeout": cell_timeout}
+        arguments |= {"on": on} if several else {"resume": resume}
+        limits = {"timeout": timeout, "cell_timeout": cell_timeout}
+        todo = [
+            _job(name, given, varied, kernel, {**arguments, "notebook": name}, limits)
+            for name in notebooks
+            for varied in combinations
+        ]
+        beside = Beside(html=html, report=junits.Report(junit) if junit else None)
+        if several:
+            return fanning.run(todo, engines.find(on, jobs, light=True), output, beside)
+        job = destinations.of_one(todo[0], output, settings.load().notebooks)
+        with here.ready([job], 1) as near:
+            done = performing.run(job, near, beside, resume=resume)
+        if beside.report is not None:
+            beside.report.write([(job.event, done)])
+        return done
 
 
 def one(notebook: str, **options: Any) -> Execution:

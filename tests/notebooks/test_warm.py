@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from mlops_magics.notebooks import kernels, running
 from mlops_magics.notebooks.kernels import Kernel
 from mlops_magics.notebooks.running import Outcome, Plan
-from mlops_magics.notebooks.warm import parents, preloading
+from mlops_magics.notebooks.warm import parents, preloading, starting
 from mlops_magics.notebooks.warm.parents import Parent
 
 if not sys.platform.startswith("linux"):
@@ -109,10 +110,13 @@ TOLD = "print(json.dumps({'first': first, 'second': second, 'drawn': drawn, 'thi
 FIGURE = "import matplotlib.pyplot as plt\nplt.plot([1, 2])"
 
 
-def test_the_same_as_a_plain_kernel() -> None:
+@pytest.mark.parametrize("early", [False, True], ids=["when known", "ahead"])
+def test_the_same_as_a_plain_kernel(early: bool) -> None:
     sources = (BEFORE, AFTER, RANDOM, USES, TOLD, FIGURE)
     modules = ["sklearn.linear_model", "pandas", "matplotlib.pyplot", "threadpoolctl"]
-    with Parent(native(), modules) as parent, ThreadPoolExecutor(3) as pool:
+    ahead = starting.ahead() if early else nullcontext()
+    with ahead, Parent(native(), modules) as parent, ThreadPoolExecutor(3) as pool:
+        assert starting.on_its_way() is False
         futures = [pool.submit(run, p, *sources) for p in (None, parent, parent)]
         outcomes = [future.result() for future in futures]
         assert parent.forked == 2
@@ -163,13 +167,43 @@ def test_ends_are_told_and_nothing_is_left() -> None:
         assert late.notebook.cells[0].outputs[0].ename == "KeyboardInterrupt"
         assert parent.forked == 4
         # The parent dies in mid-run: its kernel goes with it, the next one is started afresh.
-        assert parent._process is not None
-        number = parent._process.pid
+        assert parent._begun is not None
+        number = parent._begun.process.pid
         source = f"import os, signal, time\nos.kill({number}, signal.SIGKILL)\ntime.sleep(60)"
         assert run(parent, source).status == "killed"
         assert printed(run(parent, "print(1)")) == ["1\n"]
         assert parent.forked == 5
     assert gone(number)
+
+
+def test_ahead_of_its_order(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with starting.ahead():
+        assert starting.on_its_way()
+        begun = starting._ahead.get()
+        assert begun is not None
+    assert gone(begun.process.pid)  # nobody wanted it
+
+    with starting.ahead(), parents.opened(native(), [new_notebook()]) as parent:
+        assert parent is not None  # that imports nothing, but its kernel is half made
+    source = "import os\nprint(os.environ.get('SET'), os.environ.get('GONE'), os.getcwd())"
+    monkeypatch.setenv("GONE", "not yet")
+    with starting.ahead():
+        monkeypatch.delenv("GONE")
+        with Parent(native(), [], {"SET": "1"}) as parent:
+            told = run(parent, source, environment={"SET": "1"})
+            assert printed(told) == [f"1 None {project}\n"]
+            assert told.forked
+    # Where numpy comes with Python itself, it has looked at the variables: they begin anew.
+    folder = project.parent / "site"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text("import numpy, os\nseen = os.environ.get('SET')")
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    with starting.ahead(), Parent(native(), [], {"SET": "1"}) as parent:
+        told = run(
+            parent, "import sitecustomize\nprint(sitecustomize.seen)", environment={"SET": "1"}
+        )
+        assert printed(told) == ["1\n"]
+        assert told.forked
 
 
 EXECUTOR = """

@@ -1,7 +1,8 @@
 """The parent's process: ``python -m mlops_magics.notebooks.warm FD JSON``.
 
-It imports, then waits for sockets to come over the one it was given. Each asks for one kernel, and
-tells, as long as that lives, how it ended. When the other end closes, so does all that came of it.
+It imports what every kernel does, is told what else over the socket that it was given, then waits
+for sockets to come over that. Each asks for one kernel, and tells, as long as that lives, how it
+ended. When the other end closes, so does all that came of it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import socket
 import sys
 import warnings
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 # In an empty folder: what lies where the notebooks run must not be taken for Python's own.
 if __name__ == "__main__":
@@ -144,26 +145,58 @@ class Parent:
                 os.waitpid(pid, 0)
 
 
+def _told(control: socket.socket) -> dict[str, Any]:
+    """What the executor wants; nothing more is wanted of this process once that has closed."""
+    size = int.from_bytes(control.recv(8, socket.MSG_WAITALL), "big")
+    content = control.recv(size, socket.MSG_WAITALL) if size else b""
+    if not content or len(content) < size:
+        os._exit(0)
+    told: dict[str, Any] = json.loads(content)
+    return told
+
+
+def _set(environment: dict[str, str], plain: dict[str, str], ours: dict[str, str]) -> None:
+    """Make the variables what they would be, had this process been started with `environment`."""
+    for name in {*plain, *environment} - set(ours):
+        if name not in environment:
+            os.environ.pop(name, None)
+        elif plain.get(name) != environment[name]:
+            os.environ[name] = environment[name]
+
+
+def _begin_anew(
+    control: socket.socket, order: dict[str, Any], environment: dict[str, str]
+) -> NoReturn:
+    """Be the process again that has imported nothing yet, with the order in its hand."""
+    os.set_inheritable(control.fileno(), True)
+    os.chdir(order["start"])
+    options = sys.orig_argv[1 : sys.orig_argv.index("-m")]
+    command = [sys.executable, *options, "-m", "mlops_magics.notebooks.warm"]
+    program = [*command, str(control.fileno()), json.dumps(order)]
+    os.execve(sys.executable, program, environment)  # noqa: S606  # no shell is wanted
+
+
 def main() -> None:
     """Import, then serve; in a fork, be the kernel."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    order, environment = json.loads(sys.argv[2]), dict(os.environ)
+    order, plain = json.loads(sys.argv[2]), dict(os.environ)
     child.die_with(order["asker"])  # even from within an import that never ends
-    os.chdir(order["folder"])
     stamps = Stamps()
+    begun = preloading.begin()
+    if "modules" not in order:
+        order |= _told(control)
+    environment = order.pop("environment", plain)
+    if environment != plain and "numpy" in sys.modules:  # it has looked at them already
+        _begin_anew(control, order, environment)
+    _set(environment, plain, begun.variables)
+    os.chdir(order["folder"])
     try:
-        shelf, recording = preloading.preload(order["modules"], order["without"])
+        shelf, recording = preloading.preload(begun, order["modules"], order["without"])
     except preloading.UnfitError as error:
-        without = [*order["without"], error.module]
-        if len(without) > ATTEMPTS:
+        order["without"].append(error.module)
+        if len(order["without"]) > ATTEMPTS:
             order["modules"] = []
-        again = json.dumps({**order, "without": without})
-        os.set_inheritable(control.fileno(), True)
-        os.chdir(order["start"])
-        options = sys.orig_argv[1 : sys.orig_argv.index("-m")]
-        command = [sys.executable, *options, "-m", "mlops_magics.notebooks.warm"]
-        program = [*command, str(control.fileno()), again]
-        os.execve(sys.executable, program, environment)  # noqa: S606  # no shell is wanted
+        _begin_anew(control, order, environment)
     parent = Parent(control, environment, recording, stamps)
     stamps.take(shelf.modules.values())
     shelf.install()

@@ -9,9 +9,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
-import sysconfig
-import tempfile
 import threading
 import time
 import uuid
@@ -23,14 +20,13 @@ from weakref import WeakValueDictionary
 
 from mlops_magics import settings
 from mlops_magics.notebooks.kernels import Kernel
+from mlops_magics.notebooks.warm import starting
+from mlops_magics.notebooks.warm.starting import LAUNCHER
 
 log = logging.getLogger("mlops_magics")
 
 #: Seconds that the parent gets to import, before a kernel is started without it.
 LONGEST = 60.0
-
-#: How a kernel is started that may as well be forked.
-_LAUNCHER = ["-m", "ipykernel_launcher"]
 
 _open: WeakValueDictionary[str, Parent] = WeakValueDictionary()
 
@@ -70,34 +66,23 @@ class Parent:
         self.environment = {**os.environ, **(environment or {})}
         self.folder = folder or os.getcwd()
         self.name, self.forked = uuid.uuid4().hex, 0
-        self._process: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
+        self._begun: starting.Start | None = None
         self._lock = threading.Lock()
         self._broken = False
 
     def __enter__(self) -> Parent:
-        start = _start(self.kernel)
-        if start is None or not possible(self.kernel):
+        interpreter = _interpreter(self.kernel)
+        if interpreter is None or not possible(self.kernel):
             log.debug("No warm kernels: they can't be forked here")
             return self
-        self._empty = tempfile.TemporaryDirectory(prefix="mlops-parent-")
-        self._control, theirs = socket.socketpair()
-        order: dict[str, Any] = {"modules": self.modules, "without": [], "folder": self.folder}
-        order |= {"start": self._empty.name, "asker": os.getpid()}
-        command = [*start, "-m", __package__, str(theirs.fileno()), json.dumps(order)]
         try:
-            self._process = subprocess.Popen(
-                command,
-                env=self.environment,
-                cwd=self._empty.name,
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # a Ctrl-C at the terminal is ours to handle
+            self._begun = starting.take(interpreter, self.environment)
+            self._begun.order(
+                modules=self.modules, environment=self.environment, folder=self.folder
             )
         except OSError as error:
             log.debug("No warm kernels: %s", error)
-        theirs.close()
-        self._command = start
+            self._broken = True
         _open[self.name] = self
         return self
 
@@ -108,21 +93,12 @@ class Parent:
         traceback: TracebackType | None,
     ) -> None:
         _open.pop(self.name, None)
-        if self._control is not None:
-            self._control.close()  # it ends all its kernels, then itself
-        if self._process is not None:
-            if not self.forked:  # it may be in the middle of an import
-                self._process.kill()
-            try:
-                self._process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._empty.cleanup()
+        if self._begun is not None:
+            self._begun.end(at_once=not self.forked)
 
     def take(self, manager: Any) -> None:
         """Let a jupyter_client manager start its kernel here."""
-        if self._process is not None:
+        if self._begun is not None:
             manager.kernel_spec.metadata["kernel_provisioner"] = {
                 "provisioner_name": "mlops-warm",
                 "config": {"parent_name": self.name},
@@ -132,18 +108,18 @@ class Parent:
         self, command: Sequence[str], environment: Mapping[str, str], folder: str | None
     ) -> Forked | None:
         """A new kernel; None, with the reason in the log, if it has to be started another way."""
-        arguments = list(command)[len(self._command) + len(_LAUNCHER) :]
-        if self._broken:
+        if self._broken or self._begun is None:
             return self._not("it did not answer")
-        if list(command) != [*self._command, *_LAUNCHER, *arguments]:
+        begin = [*self._begun.interpreter, *LAUNCHER]
+        arguments = list(command)[len(begin) :]
+        if list(command) != [*begin, *arguments]:
             return self._not("it is started by another command")
         request: dict[str, Any] = {"command": list(command), "arguments": arguments}
         request |= {"environment": dict(environment), "folder": folder or os.getcwd()}
         ours, theirs = socket.socketpair()
         try:
             with self._lock:  # one byte, and with it the socket over which the rest goes
-                assert self._control is not None
-                socket.send_fds(self._control, [b"k"], [theirs.fileno()])
+                socket.send_fds(self._begun.control, [b"k"], [theirs.fileno()])
             theirs.close()
             ours.setblocking(False)
             loop = asyncio.get_running_loop()
@@ -219,23 +195,11 @@ def find(name: str) -> Parent | None:
 
 
 def possible(kernel: Kernel) -> bool:
-    """Whether kernels like this can be forked, and the settings let them.
-
-    Only on Linux: macOS's own libraries do not survive a fork, and Windows has none; and only
-    where threads and open files can be counted. Only in this interpreter, and not where its
-    threads run free of a lock.
-    """
-    return (
-        sys.platform.startswith("linux")
-        and os.path.isdir("/proc/self/task")
-        and kernel.ours
-        and not sysconfig.get_config_var("Py_GIL_DISABLED")
-        and settings.load().warm_kernels
-        and all(os.path.isabs(p) for p in os.environ.get("PYTHONPATH", "/").split(os.pathsep))
-    )
+    """Whether kernels like this can be forked, and the settings let them."""
+    return kernel.ours and starting.possible()
 
 
-def _start(kernel: Kernel) -> list[str] | None:
+def _interpreter(kernel: Kernel) -> list[str] | None:
     """The interpreter with the options that the kernel is started with."""
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
@@ -243,12 +207,9 @@ def _start(kernel: Kernel) -> list[str] | None:
 
     manager = only(kernel.folder) if kernel.folder else KernelSpecManager()
     try:
-        words = list(manager.get_kernel_spec(kernel.name).argv)
+        return starting.interpreter_of(manager.get_kernel_spec(kernel.name).argv)
     except NoSuchKernel:
         return None
-    if "-m" not in words or words[words.index("-m") :][:2] != _LAUNCHER:
-        return None
-    return [sys.executable, *words[1 : words.index("-m")]]
 
 
 @contextmanager
@@ -265,7 +226,7 @@ def opened(
     kernel : Kernel
         In which all of them run.
     notebooks : sequence of NotebookNode
-        One gains nothing: it would wait for the same imports.
+        One that imports nothing gains by it only where a process is on its way.
     environment : mapping, optional
         Variables that all kernels get beside this process's.
     folder : str, optional
@@ -277,7 +238,7 @@ def opened(
     from mlops_magics.notebooks.warm import wanted
 
     modules = [*wanted.modules(notebooks), *settings.load().warm_modules]
-    if len(notebooks) == 1 and not modules:
+    if len(notebooks) == 1 and not modules and not starting.on_its_way():
         yield None
         return
     with Parent(kernel, modules, environment, folder) as parent:

@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
@@ -34,11 +35,38 @@ class UnfitError(Exception):
         self.module = module
 
 
-def preload(modules: Sequence[str], without: Collection[str]) -> tuple[Shelf, Recording]:
+@dataclass(frozen=True)
+class Begun:
+    """A process that has imported what every kernel does.
+
+    Attributes
+    ----------
+    state : _State
+        What it was like then.
+    variables : dict
+        Those that these imports have set.
+    """
+
+    state: _State
+    variables: dict[str, str]
+
+
+def begin() -> Begun:
+    """Import what every kernel does."""
+    before = dict(os.environ)
+    state = _import_what_every_kernel_has()
+    return Begun(state, {n: v for n, v in os.environ.items() if before.get(n) != v})
+
+
+def preload(
+    begun: Begun, modules: Sequence[str], without: Collection[str] = ()
+) -> tuple[Shelf, Recording]:
     """Import modules and lay them aside.
 
     Parameters
     ----------
+    begun : Begun
+        What this process has done till now.
     modules : sequence of str
         What can't be imported is left to the notebook.
     without : collection of str
@@ -50,13 +78,10 @@ def preload(modules: Sequence[str], without: Collection[str]) -> tuple[Shelf, Re
         If one leaves a thread, an open file, or a handler of signals. It can't be taken back;
         the parent begins anew without it.
     """
-    variables = dict(os.environ)
-    before = _import_what_every_kernel_has()
-    variables = {name: v for name, v in os.environ.items() if variables.get(name) != v}
     ours = {name for name in sys.modules if name.partition(".")[0] in ("mlops_magics",)}
     ours.add("lazy_loader")
     usual = set(sys.modules) - ours
-    recording = Recording(variables)
+    recording = Recording(begun.variables)
     # The kernel sets it before any notebook can import what reads it.
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     with _as_in_plain_kernels():
@@ -69,9 +94,9 @@ def preload(modules: Sequence[str], without: Collection[str]) -> tuple[Shelf, Re
                     __import__(name, fromlist=[part] if part else [])
                 except BaseException as error:  # the notebook's to see, at its own import
                     log.debug("%s can't be imported: %s", name, error)
-            if _State().beyond(before):
+            if _State().beyond(begun.state):
                 _let_threads_end()
-                if problem := _State().beyond(before):
+                if problem := _State().beyond(begun.state):
                     raise UnfitError(module, problem)
             _check_personal(module, recording)
     added = {name: module for name, module in sys.modules.items() if name not in usual}
