@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -32,9 +33,14 @@ MINE = Subject(name="credit/3", sample=answers(1, 1.6), features=FEATURES)
 CHAMPION = Subject(name="credit/2", sample=answers(2, 1.5), features=FEATURES)
 
 
+def theirs(ps: list[float]) -> Any:
+    with patch("gc.collect"):  # which it calls each time: half a second beside all that tests load
+        return multipletests(ps, method="holm")[1]
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_adjusted_p_values_equal_statsmodels(ps: list[float]) -> None:
-    assert figures.holm(ps) == pytest.approx(multipletests(ps, method="holm")[1], abs=1e-12)
+    assert figures.holm(ps) == pytest.approx(theirs(ps), abs=1e-12)
 
 
 def test_there_is_nothing_to_adjust_without_a_test() -> None:
@@ -57,7 +63,7 @@ def test_every_test_of_a_verdict_is_adjusted_for_the_others_and_nothing_else_is(
     )
     ps = [r.p for r in results]
     assert [p is None for p in ps] == [False, True, False, False, False, True, True]
-    expected = multipletests([p for p in ps if p is not None], method="holm")[1]
+    expected = theirs([p for p in ps if p is not None])
     adjusted = [r.adjusted_p for r in results if r.adjusted_p is not None]
     assert adjusted == pytest.approx(expected)
     assert [r.adjusted_p is None for r in results] == [p is None for p in ps]
