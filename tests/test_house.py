@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +66,12 @@ def test_a_verb_is_found_without_importing_the_others() -> None:
             [sys.executable, "-c", look.format(name)], capture_output=True, text=True, check=True
         )
         assert told.stdout.split() == [name, "False"]
+
+
+def test_files_of_tests_have_names_of_their_own() -> None:
+    """Of two that are called alike pytest reads one, and stops at the other."""
+    names = Counter(file.name for file in Path(__file__).parent.rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_an_unknown_verb_is_answered_with_those_that_exist() -> None:

@@ -50,7 +50,7 @@ def sent(body: bytes, names: Sequence[str]) -> dict[str, list[Any]]:
     else:
         forms = ("dataframe_records", "instances", "inputs")
         columns = _records(next(content[form] for form in forms if form in content), names)
-    return {name: list(columns[name]) for name in names if name in columns}
+    return {name: columns[name] for name in names if name in columns}
 
 
 def written(columns: Mapping[Any, Any], masked: frozenset[str] = frozenset()) -> bytes:
@@ -59,19 +59,21 @@ def written(columns: Mapping[Any, Any], masked: frozenset[str] = frozenset()) ->
     return json.dumps(kept, default=str).encode()
 
 
-def _split(table: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
+def _split(table: Mapping[str, Any]) -> dict[str, list[Any]]:
     names, rows = table["columns"], table["data"]
     if len(names) == 1:  # one column may come as a plain list
         rows = [row if isinstance(row, list) else [row] for row in rows]
-    return dict(zip(map(str, names), zip(*rows, strict=True), strict=True))
+    return dict(zip(map(str, names), map(list, zip(*rows, strict=True)), strict=True))
 
 
-def _records(value: Any, names: Sequence[str]) -> dict[str, Sequence[Any]]:
+def _records(value: Any, names: Sequence[str]) -> dict[str, list[Any]]:
     if isinstance(value, dict):  # by column; a plain value stands for every row
         lists = [column for column in value.values() if isinstance(column, list)]
         rows = len(lists[0]) if lists else 1
         return {n: v if isinstance(v, list) else [v] * rows for n, v in value.items()}
     if isinstance(value[0], dict):
+        if len(value) == 1:
+            return {name: [given] for name, given in value[0].items()}
         present = {name for row in value for name in row}
         return {name: [row.get(name) for row in value] for name in names if name in present}
     return {names[0]: value}
