@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import json
 import shutil
 import ssl
@@ -18,9 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tritonclient.http as triton
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import serialization
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from sklearn.linear_model import LinearRegression
 from starlette.testclient import TestClient
@@ -29,6 +25,7 @@ from mlops_magics.errors import WrongUsage
 from mlops_magics.serving import captured, manifest, tls
 from mlops_magics.serving.app import Beside, Server
 from mlops_magics.serving.service import Service
+from tests import certificates
 from tests.serving import models, scripted
 from tests.serving.readings import of, samples
 from tests.serving.test_process import Running, free_port, serving, until
@@ -177,31 +174,7 @@ def test_one_that_does_not_load(proven: Path, prices: Path, tmp_path: Path) -> N
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    place = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (place / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (place / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return place / "cert.pem", place / "key.pem"
+    return certificates.made(tmp_path_factory.mktemp("tls"))
 
 
 def test_https(proven: Path, certificate: tuple[Path, Path]) -> None:
