@@ -11,8 +11,8 @@ from mlops_magics.engines import addresses, dask_tasks, pickling, releases, task
 from mlops_magics.engines.base import Engine
 from mlops_magics.errors import MissingExtra, StepFailed, WrongUsage
 
-#: Seconds within which a scheduler must answer.
-PATIENCE = 5.0
+#: Seconds within which a scheduler must answer, and in which workers that were just started come.
+PATIENCE, COMING = 5.0, 15.0
 
 
 #: Bytes up to which a shared value goes with each task; Dask calls more than that a large graph.
@@ -102,11 +102,14 @@ class DaskEngine(Engine):
 
     def _check(self) -> None:
         """Workers are there, and have this package in this release."""
-        if not self.workers:
+        try:
+            self._client.wait_for_workers(1, timeout=COMING)
+        except TimeoutError as error:
             raise StepFailed(
-                f"The Dask scheduler at {self.address} has no workers.",
+                f"The Dask scheduler at {self.address} has no workers, and none came in "
+                f"{COMING:.0f} s.",
                 f"Start some: dask worker {self.address}",
-            )
+            ) from error
         try:
             found = self._client.run(releases.ours).values()
         except ModuleNotFoundError as error:

@@ -34,8 +34,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     address = f"tcp://127.0.0.1:{port}"
     processes = [start(tmp_path, "scheduler", "--host", "127.0.0.1", "--port", str(port))]
     try:
-        options = ("--no-nanny", "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1")
-        workers = [start(tmp_path, "worker", address, *options) for _ in range(2)]
+        workers = [start_worker(tmp_path, address) for _ in range(2)]
         processes += workers
         wait_for_workers(address, 2)
         yield Cluster(address, workers)
@@ -43,6 +42,11 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         for process in processes:
             process.send_signal(signal.SIGKILL)
             process.wait()
+
+
+def start_worker(folder: Path, address: str) -> subprocess.Popen[bytes]:
+    options = ("--no-nanny", "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1")
+    return start(folder, "worker", address, *options)
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:

@@ -21,7 +21,7 @@ from mlops_magics.errors import MissingExtra, StepFailed, WrongUsage
 from mlops_magics.testing import EngineContract
 from mlops_magics.verbs import searching, session
 from tests.conftest import need
-from tests.engines.conftest import Cluster
+from tests.engines.conftest import Cluster, start_worker
 
 need("distributed")
 need("optuna")
@@ -92,6 +92,21 @@ class TestDask(EngineContract):
             killing(second, place),
         ):
             mlops.tune("credit", CODE, trials=20, metric="roc_auc", on=address)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(dask, "COMING", 0.5)
+            with (
+                pytest.raises(StepFailed, match=r"has no workers, and none came in .*dask worker"),
+                self.engine(),
+            ):
+                pass
+        late = start_worker(tmp_path, address)
+        try:
+            with self.engine() as engine:  # which a cluster may need that was just started
+                assert engine.workers == 1
+        finally:
+            late.kill()
+            late.wait()
 
 
 @contextmanager
